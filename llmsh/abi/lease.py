@@ -1,0 +1,291 @@
+"""Messages between the kernel and an engine: the lease protocol. Rules: docs/leases.md.
+
+A process is its token log, which the kernel holds; cells, sampler, grammar and stop matcher are the
+engine's caches of it. `q` names a sequence and is never used twice within an incarnation. Positions
+are indices into the token log; the last token of a log is the next input and is not in the cache.
+
+Two socket pairs an engine, each carrying u32 length (big-endian) + msgpack: *data* (ordered: TO_ENGINE
+one way, FROM_ENGINE the other), drained before each decode, and *control* (REQUESTS and Reply),
+served by a thread of its own so that a newcomer is tokenised while a step runs.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class _Message(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True, frozen=True):
+    pass
+
+
+class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the next token is chosen. temperature 0 is greedy. Randomness is f(seed, position)."""
+
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    penalty_last: int = 64
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    logit_bias: dict[int, float] = {}
+    grammar: str = ""
+    """GBNF; empty for none."""
+    ignore_eos: bool = False
+
+
+# Kernel to engine, data channel.
+
+
+class Open(_Message):
+    """A new sequence on a core. `exact` asks for chunks cut at fixed multiples of 256."""
+
+    q: int
+    core: int
+    exact: bool = False
+
+
+class Answer(_Message):
+    """An answer begins at position `at`: new sampler, grammar and stop matcher. Tokens of the log
+    from `at` on (after a crash) are taken as already part of it. q must be quiet."""
+
+    q: int
+    at: int
+    sampling: Sampling
+
+
+class Feed(_Message):
+    """Append tokens at position `at` (= the engine's length of q). `single`: computed one a decode,
+    as generated tokens were (replay of an exact sequence). q must be quiet."""
+
+    q: int
+    at: int
+    tokens: list[int]
+    single: bool = False
+
+
+class Lease(_Message):
+    """q may be extended while its length < upto. Ignored unless n = HALTED seen from q.
+
+    upto = length (no token to make) computes the prompt into the cache, all but its last token."""
+
+    q: int
+    n: int
+    upto: int
+
+
+class Halt(_Message):
+    """Take the lease back. Ignored unless n = HALTED seen from q."""
+
+    q: int
+    n: int
+
+
+class Cut(_Message):
+    """Forget tokens from position `at` on. q must be quiet."""
+
+    q: int
+    at: int
+    op: int
+
+
+class Fork(_Message):
+    """q2 is a new quiet sequence with the first `at` tokens of q, cells shared. Not an operation on
+    a quiet q only: it happens between two steps."""
+
+    q: int
+    q2: int
+    at: int
+    op: int
+
+
+class Save(_Message):
+    """Move q's cells into an image in the engine's memory; the cells are free at DONE. q quiet."""
+
+    q: int
+    op: int
+
+
+class Load(_Message):
+    """Put q's image back into cells. q quiet."""
+
+    q: int
+    op: int
+
+
+class Score(_Message):
+    """Log-probability of each label (token ids) as the text that follows q's log. q quiet; the
+    prompt is computed first. DONE carries a sum of log-probabilities a label."""
+
+    q: int
+    labels: list[list[int]]
+    op: int
+
+
+class Drop(_Message):
+    """Forget q: cells, image, everything. Legal in any state; no HALTED follows, only DONE."""
+
+    q: int
+    op: int
+
+
+ToEngine = Open | Answer | Feed | Lease | Halt | Cut | Fork | Save | Load | Score | Drop
+
+
+# Engine to kernel, data channel.
+
+Row = tuple[int, int, int, bytes, int]
+"""(q, pos, token, bytes, safe): `safe` counts the answer's bytes that no stop string can claim and
+that end no UTF-8 sequence midway."""
+
+
+class Step(_Message):
+    """What one decode made: `no` counts decodes of this core, `rows` the tokens, `fed` (q, n) how
+    many input tokens were computed, `ms` how long it took, `used` the core's cells in use."""
+
+    core: int
+    no: int
+    ms: float
+    rows: list[Row]
+    fed: list[tuple[int, int]]
+    used: int
+
+
+LIMIT, STOP, EOS, GRAMMAR, REVOKED, NOCELL, FAULT = "limit", "stop", "eos", "grammar", "revoked", "nocell", "fault"
+
+
+class Halted(_Message):
+    """A lease ended at length `pos`; q is quiet. `safe` as in Row, final for stop."""
+
+    q: int
+    n: int
+    pos: int
+    why: str
+    safe: int = 0
+    detail: str = ""
+
+
+class Done(_Message):
+    """An operation ended; `error` empty is success, `cells` what q holds now."""
+
+    op: int
+    q: int
+    cells: int = 0
+    error: str = ""
+    scores: list[float] = []
+
+
+class Ready(_Message):
+    """First message of an engine."""
+
+    pid: int
+    model: str
+    cells: int
+    sequences: int
+    context: int
+    cell_bytes: int
+    threads: int
+    threads_batch: int
+    vocab: int
+    token_bytes: int
+    """Bytes of the longest token."""
+    share: bool
+    """Whether sequences can share and cut cells."""
+    template: bool
+    description: str = ""
+
+
+class Failed(_Message):
+    """The engine cannot serve: the model is broken, memory is short. It exits after it."""
+
+    code: str
+    detail: str
+
+
+FromEngine = Step | Halted | Done | Ready | Failed
+
+
+# Control channel.
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One message of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+class Render(_Message):
+    """Conversation to tokens by the model's template; raw: contents joined, no template."""
+
+    id: int
+    pieces: list[Piece]
+    raw: bool = False
+
+
+class Tokenize(_Message):
+    """Texts to tokens, special tokens taken as text."""
+
+    id: int
+    texts: list[str]
+
+
+class Schema(_Message):
+    """JSON schema (as JSON text) to GBNF."""
+
+    id: int
+    text: str
+
+
+class Reply(_Message):
+    """Answer to a request: error is empty, or a line with the cause."""
+
+    id: int
+    tokens: list[list[int]] = []
+    text: str = ""
+    error: str = ""
+
+
+Request = Render | Tokenize | Schema
+
+_encoder = msgspec.msgpack.Encoder()
+to_engine: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine)
+from_engine: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
+requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+
+MESSAGE_MAX = 16 << 20
+"""Bytes of one message; a longer one is a fault of the peer."""
+
+
+def pack(message: Any) -> bytes:
+    """One message with its length before it."""
+    data = _encoder.encode(message)
+    return len(data).to_bytes(4, "big") + data
+
+
+class Unpacker:
+    """Takes bytes in any pieces, gives whole messages (undecoded). Raises ValueError on a length
+    over MESSAGE_MAX."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add bytes; return every message they complete."""
+        self._buffer += data
+        out: list[bytes] = []
+        start = 0
+        while len(self._buffer) - start >= 4:
+            length = int.from_bytes(self._buffer[start : start + 4], "big")
+            if length > MESSAGE_MAX:
+                raise ValueError(f"message of {length} bytes")
+            if len(self._buffer) - start - 4 < length:
+                break
+            out.append(bytes(self._buffer[start + 4 : start + 4 + length]))
+            start += 4 + length
+        del self._buffer[:start]
+        return out

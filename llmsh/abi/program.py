@@ -1,0 +1,191 @@
+"""The interface between the kernel and a program (one file a kind in llmsh/programs/).
+
+A program is a state machine: `start(image)` and `step(state, event)` give the next state and the
+effects, which are system calls. No await, no file, no clock, no randomness: the state is a record
+that can be written down, so that a process can be forked, journaled and taken up again.
+
+Effects are done in order. Writes wait until the reader has room and answer with no event; the last
+effect of a step must be one that answers with an event, or Exit.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from llmsh.abi.lease import Piece, Sampling
+from llmsh.abi.unit import Unit
+
+
+class _Record(msgspec.Struct, tag=True, frozen=True):
+    pass
+
+
+class Image(msgspec.Struct, frozen=True):
+    """What a process is made of: its unit and what the caller gave."""
+
+    unit: Unit
+    args: list[str]
+    options: dict[str, str | int | float | bool]
+    """The unit's own options, all present (defaults filled in), types checked."""
+    sampling: Sampling
+    """The unit's sampling with the caller's changes."""
+    stdin: bool
+    """Whether descriptor 0 is anything but null."""
+    tty: bool = False
+    """Whether descriptor 0 is a terminal."""
+    context: int = 0
+    """The longest context in tokens: the model's, or the process's limit."""
+    max_tokens: int = 0
+    """Limit on one answer given by the unit or caller; 0 for none."""
+    raw: bool = False
+    shift: bool = False
+    scores: bool = False
+    """--scores of classify."""
+    output_json: bool = False
+
+
+# Effects.
+
+
+class Read(_Record):
+    """Bytes of descriptor `fd` -> Input. until: some (what is there, at most `max`), line (one line
+    with its newline, at most `max`), eof (everything, at most `max`)."""
+
+    fd: int = 0
+    max: int = 65536
+    until: str = "some"
+
+
+class Write(_Record):
+    """Bytes to descriptor `fd`; no event. A closed reader ends the process by PIPE."""
+
+    fd: int
+    data: bytes
+
+
+class Context(_Record):
+    """Make the process's context this conversation -> Placed, or Refused E2BIG when it is longer
+    than the context. What the old context has in common with it from the start is not computed
+    again. `raw`: the contents joined, no template. `shift`: the oldest turns after the system
+    message may go until it fits with `reserve` tokens of room."""
+
+    pieces: list[Piece]
+    raw: bool = False
+    shift: bool = False
+    reserve: int = 0
+
+
+class Generate(_Record):
+    """Generate an answer after the context -> Generated. Bytes go to descriptor `fd` as they are
+    made (-1: nowhere); `capture` also returns them in the event."""
+
+    sampling: Sampling
+    max_tokens: int = 0
+    fd: int = 1
+    capture: bool = False
+
+
+class Score(_Record):
+    """Log-probability of each label as the answer -> Scored."""
+
+    labels: list[str]
+
+
+class Count(_Record):
+    """Tokens of each text -> Counted."""
+
+    texts: list[str]
+
+
+class Compile(_Record):
+    """JSON schema (JSON text) to a grammar -> Compiled, or Refused EINVAL with its path."""
+
+    schema: str
+
+
+class Exit(_Record):
+    """End with this status; `note` is one line for standard error (the kernel adds `agent: `)."""
+
+    status: int = 0
+    note: str = ""
+
+
+Effect = Read | Write | Context | Generate | Score | Count | Compile | Exit
+
+
+# Events.
+
+
+class Input(_Record):
+    """Bytes read; eof: the end was reached (data may still hold the last bytes)."""
+
+    data: bytes
+    eof: bool
+
+
+class Placed(_Record):
+    """The context is `tokens` long; `room` tokens may follow; `dropped` turns went (shift)."""
+
+    tokens: int
+    room: int
+    dropped: int = 0
+
+
+class Generated(_Record):
+    """An answer ended. why: eos, stop, limit (max_tokens), full (context), grammar, int (the user
+    interrupted it; only programs that catch INT see this)."""
+
+    why: str
+    text: bytes
+    tokens: int
+
+
+class Scored(_Record):
+    """A sum of log-probabilities for each label, in order."""
+
+    scores: list[float]
+
+
+class Counted(_Record):
+    """Tokens of each text, in order."""
+
+    counts: list[int]
+
+
+class Compiled(_Record):
+    """GBNF for Sampling.grammar."""
+
+    grammar: str
+
+
+class Refused(_Record):
+    """The effect could not be done, for a cause of the caller's: code is a name in abi.errors."""
+
+    code: str
+    detail: str
+
+
+class Signal(_Record):
+    """A caught signal arrived while the program waited in Read; the read is void."""
+
+    number: int
+
+
+Event = Input | Placed | Generated | Scored | Counted | Compiled | Refused | Signal
+
+State = msgspec.Struct
+Turn = tuple[State, list[Effect]]
+
+
+class Program(Protocol):
+    """One kind of program. Stateless itself: everything is in the state."""
+
+    kind: str
+    catches: frozenset[int]
+    """Signals that it handles itself: only INT (ends the answer) and none other so far."""
+
+    def start(self, image: Image) -> Turn:
+        """The first state and effects. Raises Error for what is wrong with the image."""
+
+    def step(self, state: State, event: Event) -> Turn:
+        """The next state and effects."""

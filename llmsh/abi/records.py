@@ -1,0 +1,52 @@
+"""Records that commands print: their fields, units and meaning. `--json` prints them whole.
+
+A cell is one token's keys and values in a core's cache; `rss`, `shared` and `swap` count cells and
+have a `_bytes` twin.
+"""
+
+PS: dict[str, str] = {
+    "pid": "process id",
+    "ppid": "parent: an agent, the machine's own process that started it, or 1",
+    "pgid": "process group",
+    "sid": "session: the OS session of the connection",
+    "stat": "state letter, then + foreground, < and N for nice",
+    "nice": "nice value, -20 to 19",
+    "agent": "unit name",
+    "model": "model name",
+    "core": "index of the core that holds its cells, -1 for none",
+    "tokens_in": "tokens computed as input",
+    "tokens_out": "tokens generated",
+    "ctx": "length of its context in tokens",
+    "rss": "cells in the cache",
+    "rss_bytes": "the same in bytes",
+    "shared": "cells it shares with others",
+    "shared_bytes": "the same in bytes",
+    "swap": "cells saved outside the cache",
+    "swap_bytes": "the same in bytes",
+    "time_ms": "device time charged to it",
+    "started": "start, seconds since the epoch",
+    "elapsed_ms": "time since the start",
+    "tty": "terminal, as pts/3, or ?",
+    "wchan": "what it waits for, or -",
+    "status": "exit status of a zombie, else null",
+    "args": "its command line",
+}
+
+LSDEV: dict[str, str] = {
+    "name": "device name",
+    "kind": "llama or fake",
+    "model": "model name",
+    "pid": "OS pid of the engine",
+    "state": "starting, ready, dead",
+    "incarnation": "how many engines this device has had",
+    "threads": "threads for one token, and for prefill",
+    "cores": "contexts over the model",
+    "cells": "cells of all cores",
+    "cells_used": "cells in use",
+    "sequences": "sequences in use",
+    "cell_bytes": "bytes of a cell",
+    "context": "the longest context in tokens",
+    "tokens_in": "tokens computed as input",
+    "tokens_out": "tokens generated",
+    "steps": "decodes",
+}
