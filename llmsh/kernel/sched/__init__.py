@@ -1,0 +1,12 @@
+"""Scheduling policies: small modules behind one interface (policy.py)."""
+
+from collections.abc import Callable
+
+from llmsh.kernel.sched.fair import Fair
+from llmsh.kernel.sched.fcfs import Fcfs
+from llmsh.kernel.sched.policy import Policy, Task
+
+POLICIES: dict[str, Callable[[], Policy]] = {"fair": Fair, "fcfs": Fcfs}
+"""Every policy by name; the first is the default."""
+
+__all__ = ["POLICIES", "Policy", "Task"]

@@ -1,0 +1,65 @@
+"""What a scheduling policy is: an order over runnable tasks. It grants nothing itself.
+
+Decide, then do, then account: the dispatcher asks `pick`, grants a lease, and charges what was
+granted; what was granted and not used is given back by a negative charge.
+"""
+
+from typing import Protocol
+
+from llmsh.abi.nice import weight
+
+
+class Task:
+    """What a policy knows of a stream. The dispatcher owns it; `key` fields are the policy's."""
+
+    __slots__ = ("arrival", "boost", "foreground", "group", "ident", "nice", "queued", "since", "stamp", "vtime")
+
+    def __init__(self, ident: int, group: str, nice: int = 0) -> None:
+        self.ident = ident
+        self.group = group
+        self.nice = nice
+        # Set by the dispatcher.
+        self.foreground = False
+        self.boost = 0
+        """Tokens that it may still make before everybody else."""
+        self.since = 0.0
+        """When it last became runnable or last made a token."""
+        self.queued = False
+        # Set by the policy.
+        self.arrival = 0
+        self.vtime = 0.0
+        self.stamp = 0
+
+    @property
+    def weight(self) -> float:
+        """Share by nice, times 8 in the foreground."""
+        return weight(self.nice) * (8.0 if self.foreground else 1.0)
+
+
+class Policy(Protocol):
+    """An order over the runnable tasks of one core."""
+
+    name: str
+    yields: bool
+    """Whether a task that has all the lease it can use lets those behind it run (fcfs), or holds
+    them back until their turn comes (fair)."""
+
+    def add(self, task: Task) -> None:
+        """The task is runnable (it joins or wakes)."""
+
+    def remove(self, task: Task) -> None:
+        """The task is not runnable any more."""
+
+    def pick(self) -> Task | None:
+        """The task that deserves the next tokens most; changes nothing."""
+
+    def charge(self, task: Task, cost: float) -> None:
+        """The task was granted (or, negative, gave back) service worth so many tokens."""
+
+    def park(self, task: Task) -> None:
+        """Leave the task out of `pick` until `unpark`, its account unchanged."""
+
+    def unpark(self, task: Task) -> None:
+        """Undo `park`."""
+
+    def __len__(self) -> int: ...
