@@ -40,7 +40,7 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
 # Kernel to engine, data channel.
 
 
-class Open(_Message):
+class Open(_Message, frozen=True):
     """A new sequence on a core. `exact` asks for chunks cut at fixed multiples of 256."""
 
     q: int
@@ -48,7 +48,7 @@ class Open(_Message):
     exact: bool = False
 
 
-class Answer(_Message):
+class Answer(_Message, frozen=True):
     """An answer begins at position `at`: new sampler, grammar and stop matcher. Tokens of the log
     from `at` on (after a crash) are taken as already part of it. q must be quiet."""
 
@@ -57,7 +57,7 @@ class Answer(_Message):
     sampling: Sampling
 
 
-class Feed(_Message):
+class Feed(_Message, frozen=True):
     """Append tokens at position `at` (= the engine's length of q). `single`: computed one a decode,
     as generated tokens were (replay of an exact sequence). q must be quiet."""
 
@@ -67,7 +67,7 @@ class Feed(_Message):
     single: bool = False
 
 
-class Lease(_Message):
+class Lease(_Message, frozen=True):
     """q may be extended while its length < upto. Ignored unless n = HALTED seen from q.
 
     upto = length (no token to make) computes the prompt into the cache, all but its last token."""
@@ -77,14 +77,14 @@ class Lease(_Message):
     upto: int
 
 
-class Halt(_Message):
+class Halt(_Message, frozen=True):
     """Take the lease back. Ignored unless n = HALTED seen from q."""
 
     q: int
     n: int
 
 
-class Cut(_Message):
+class Cut(_Message, frozen=True):
     """Forget tokens from position `at` on. q must be quiet."""
 
     q: int
@@ -92,7 +92,7 @@ class Cut(_Message):
     op: int
 
 
-class Fork(_Message):
+class Fork(_Message, frozen=True):
     """q2 is a new quiet sequence with the first `at` tokens of q, cells shared. Not an operation on
     a quiet q only: it happens between two steps."""
 
@@ -102,21 +102,21 @@ class Fork(_Message):
     op: int
 
 
-class Save(_Message):
+class Save(_Message, frozen=True):
     """Move q's cells into an image in the engine's memory; the cells are free at DONE. q quiet."""
 
     q: int
     op: int
 
 
-class Load(_Message):
+class Load(_Message, frozen=True):
     """Put q's image back into cells. q quiet."""
 
     q: int
     op: int
 
 
-class Score(_Message):
+class Score(_Message, frozen=True):
     """Log-probability of each label (token ids) as the text that follows q's log. q quiet; the
     prompt is computed first. DONE carries a sum of log-probabilities a label."""
 
@@ -125,7 +125,7 @@ class Score(_Message):
     op: int
 
 
-class Drop(_Message):
+class Drop(_Message, frozen=True):
     """Forget q: cells, image, everything. Legal in any state; no HALTED follows, only DONE."""
 
     q: int
@@ -142,7 +142,7 @@ Row = tuple[int, int, int, bytes, int]
 that end no UTF-8 sequence midway."""
 
 
-class Step(_Message):
+class Step(_Message, frozen=True):
     """What one decode made: `no` counts decodes of this core, `rows` the tokens, `fed` (q, n) how
     many input tokens were computed, `ms` how long it took, `used` the core's cells in use."""
 
@@ -157,7 +157,7 @@ class Step(_Message):
 LIMIT, STOP, EOS, GRAMMAR, REVOKED, NOCELL, FAULT = "limit", "stop", "eos", "grammar", "revoked", "nocell", "fault"
 
 
-class Halted(_Message):
+class Halted(_Message, frozen=True):
     """A lease ended at length `pos`; q is quiet. `safe` as in Row, final for stop."""
 
     q: int
@@ -168,7 +168,7 @@ class Halted(_Message):
     detail: str = ""
 
 
-class Done(_Message):
+class Done(_Message, frozen=True):
     """An operation ended; `error` empty is success, `cells` what q holds now."""
 
     op: int
@@ -178,7 +178,7 @@ class Done(_Message):
     scores: list[float] = []
 
 
-class Ready(_Message):
+class Ready(_Message, frozen=True):
     """First message of an engine."""
 
     pid: int
@@ -198,7 +198,7 @@ class Ready(_Message):
     description: str = ""
 
 
-class Failed(_Message):
+class Failed(_Message, frozen=True):
     """The engine cannot serve: the model is broken, memory is short. It exits after it."""
 
     code: str
@@ -218,7 +218,7 @@ class Piece(msgspec.Struct, frozen=True):
     content: str
 
 
-class Render(_Message):
+class Render(_Message, frozen=True):
     """Conversation to tokens by the model's template; raw: contents joined, no template."""
 
     id: int
@@ -226,21 +226,21 @@ class Render(_Message):
     raw: bool = False
 
 
-class Tokenize(_Message):
+class Tokenize(_Message, frozen=True):
     """Texts to tokens, special tokens taken as text."""
 
     id: int
     texts: list[str]
 
 
-class Schema(_Message):
+class Schema(_Message, frozen=True):
     """JSON schema (as JSON text) to GBNF."""
 
     id: int
     text: str
 
 
-class Reply(_Message):
+class Reply(_Message, frozen=True):
     """Answer to a request: error is empty, or a line with the cause."""
 
     id: int

@@ -47,7 +47,7 @@ class Image(msgspec.Struct, frozen=True):
 # Effects.
 
 
-class Read(_Record):
+class Read(_Record, frozen=True):
     """Bytes of descriptor `fd` -> Input. until: some (what is there, at most `max`), line (one line
     with its newline, at most `max`), eof (everything, at most `max`)."""
 
@@ -56,14 +56,14 @@ class Read(_Record):
     until: str = "some"
 
 
-class Write(_Record):
+class Write(_Record, frozen=True):
     """Bytes to descriptor `fd`; no event. A closed reader ends the process by PIPE."""
 
     fd: int
     data: bytes
 
 
-class Context(_Record):
+class Context(_Record, frozen=True):
     """Make the process's context this conversation -> Placed, or Refused E2BIG when it is longer
     than the context. What the old context has in common with it from the start is not computed
     again. `raw`: the contents joined, no template. `shift`: the oldest turns after the system
@@ -75,7 +75,7 @@ class Context(_Record):
     reserve: int = 0
 
 
-class Generate(_Record):
+class Generate(_Record, frozen=True):
     """Generate an answer after the context -> Generated. Bytes go to descriptor `fd` as they are
     made (-1: nowhere); `capture` also returns them in the event."""
 
@@ -85,25 +85,25 @@ class Generate(_Record):
     capture: bool = False
 
 
-class Score(_Record):
+class Score(_Record, frozen=True):
     """Log-probability of each label as the answer -> Scored."""
 
     labels: list[str]
 
 
-class Count(_Record):
+class Count(_Record, frozen=True):
     """Tokens of each text -> Counted."""
 
     texts: list[str]
 
 
-class Compile(_Record):
+class Compile(_Record, frozen=True):
     """JSON schema (JSON text) to a grammar -> Compiled, or Refused EINVAL with its path."""
 
     schema: str
 
 
-class Exit(_Record):
+class Exit(_Record, frozen=True):
     """End with this status; `note` is one line for standard error (the kernel adds `agent: `)."""
 
     status: int = 0
@@ -116,14 +116,14 @@ Effect = Read | Write | Context | Generate | Score | Count | Compile | Exit
 # Events.
 
 
-class Input(_Record):
+class Input(_Record, frozen=True):
     """Bytes read; eof: the end was reached (data may still hold the last bytes)."""
 
     data: bytes
     eof: bool
 
 
-class Placed(_Record):
+class Placed(_Record, frozen=True):
     """The context is `tokens` long; `room` tokens may follow; `dropped` turns went (shift)."""
 
     tokens: int
@@ -131,7 +131,7 @@ class Placed(_Record):
     dropped: int = 0
 
 
-class Generated(_Record):
+class Generated(_Record, frozen=True):
     """An answer ended. why: eos, stop, limit (max_tokens), full (context), grammar, int (the user
     interrupted it; only programs that catch INT see this)."""
 
@@ -140,32 +140,32 @@ class Generated(_Record):
     tokens: int
 
 
-class Scored(_Record):
+class Scored(_Record, frozen=True):
     """A sum of log-probabilities for each label, in order."""
 
     scores: list[float]
 
 
-class Counted(_Record):
+class Counted(_Record, frozen=True):
     """Tokens of each text, in order."""
 
     counts: list[int]
 
 
-class Compiled(_Record):
+class Compiled(_Record, frozen=True):
     """GBNF for Sampling.grammar."""
 
     grammar: str
 
 
-class Refused(_Record):
+class Refused(_Record, frozen=True):
     """The effect could not be done, for a cause of the caller's: code is a name in abi.errors."""
 
     code: str
     detail: str
 
 
-class Signal(_Record):
+class Signal(_Record, frozen=True):
     """A caught signal arrived while the program waited in Read; the read is void."""
 
     number: int
