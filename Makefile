@@ -1,0 +1,63 @@
+# Every target stands alone: what it needs is set up first, once. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layers soak fuzz bench build lock man clean
+PYTHON ?=
+export PYTHON
+
+BIN := .venv/bin
+RUN := .venv/.run-stamp
+DEV := .venv/.dev-stamp
+MODEL := .venv/.model-stamp
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(RUN)  ## sets all up, then shows the main job on real text
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: $(DEV) $(MODEL)  ## sets all up, then runs the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers test  ## lint, types, layers, tests
+
+lint: $(DEV)  ## ruff
+	@$(BIN)/ruff check .
+
+types: $(DEV)  ## mypy, strict
+	@$(BIN)/mypy
+	@$(BIN)/python tools/types.py
+
+layers: $(DEV)  ## who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+soak: $(DEV) $(MODEL)  ## long campaigns with a seed (SEED=n repeats one)
+	@$(BIN)/python tools/soak.py $(SEED)
+
+fuzz: $(DEV)  ## frames against the decoder and the dispatcher, for long
+	@$(BIN)/python tools/soak.py --only fuzz $(SEED)
+
+bench: $(DEV) $(MODEL)  ## measures, prints a table, writes JSON
+	@$(BIN)/python -m bench $(ARGS)
+
+build: $(RUN)  ## sdist, and the wheel from it, in dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+lock: ## makes the lock files anew from pyproject.toml
+	@sh tools/lock.sh
+
+man: $(RUN)  ## makes the mechanical parts of man/ anew
+	@$(BIN)/python tools/man.py
+
+clean:  ## forgets the environment and what was built (not the models)
+	rm -rf .venv dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(RUN): requirements.lock requirements-build.lock pyproject.toml tools/setup.sh tools/setup.py
+	@sh tools/setup.sh run
+
+$(DEV): $(RUN) requirements-dev.lock
+	@sh tools/setup.sh dev
+
+$(MODEL): $(RUN)
+	@$(BIN)/llmsh model pull smollm2
+	@touch $@
