@@ -8,6 +8,12 @@ import msgspec
 Scalar = str | int | float | bool
 
 
+KINDS = ("prompt", "filter", "classify", "extract", "chat")
+"""The kinds of unit: each is a program in llmsh/programs/."""
+LONG = ("refuse", "parts", "shift")
+TYPES = ("str", "int", "float", "bool")
+
+
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One option of an agent: `--name VALUE` or `-short VALUE` after the agent's name."""
 
@@ -19,6 +25,15 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     choices: tuple[Scalar, ...] = ()
     values: dict[str, str] = {}
     """Replaces a value given on the line, as fr to French."""
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One exchange shown to the model before the input; the input goes through the unit's `prompt`."""
+
+    input: str
+    answer: str
+    when: dict[str, Scalar] = {}
+    """Shown only when these options have these values (after `values`); empty: always."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,14 +60,19 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: str = ""
     prompt: str = "{input}"
     """The user's turn: {input} and the names of options are replaced."""
-    examples: tuple[tuple[str, str], ...] = ()
-    """(input, answer) pairs shown to the model before the input; the input goes through `prompt`."""
+    examples: tuple[Example, ...] = ()
     options: dict[str, Option] = {}
     labels: tuple[str, ...] = ()
+    neutral: str = ""
+    """classify: an input that deserves no label; what the model thinks of it is taken off."""
     schema: str = ""
     """JSON schema as JSON text."""
+    verbatim: bool = False
+    """extract: strings of the answer's lists that do not occur in the input are left out."""
     long: str = "refuse"
     """Input longer than the context: refuse, parts or shift."""
+    part: int = 0
+    """For long = parts: tokens of one part; 0 is half the context."""
     merge: str = ""
     """For long = parts: the prompt that joins the parts' answers."""
     strip: bool = True
