@@ -1,0 +1,263 @@
+"""The fake device: an engine without a model, over a clock. It drives most tests and serves the model `fake`.
+
+The rules of leases are fakeengine.py's; here are the channel, the incarnations, and the ways in which an
+engine can go wrong: crash, hang, refuse to start, abort of a step. It knows no thread and no OS process.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from llmsh.abi import lease
+from llmsh.abi.errors import Error
+from llmsh.drivers import fakeschema
+from llmsh.drivers.fakeengine import FakeEngine, Options, Plan, ProtocolError, rule
+from llmsh.drivers.faketext import VOCAB, Writer
+from llmsh.kernel.clock import Clock, Timer
+from llmsh.kernel.device import Sink
+
+ABORT_S = 0.002
+CELL_BYTES = 1024
+DEFAULT = Options()
+Answered = Callable[[lease.Reply], None]
+
+
+def options(name: str) -> Options:
+    """What a model name asks for: `fake`, or `fake:ms=5,cells=2048`. Raises Error ENODEV."""
+    _, _, text = name.partition(":")
+    kinds = Options._field_defaults
+    given: dict[str, Any] = {}
+    for item in filter(None, text.split(",")):
+        key, _, value = item.partition("=")
+        if key not in kinds:
+            raise Error("ENODEV", f"{name}: no option {key}; known: {' '.join(kinds)}")
+        try:
+            given[key] = type(kinds[key])(value)
+        except ValueError:
+            raise Error("ENODEV", f"{name}: {key} takes a number") from None
+    return Options(**given)
+
+
+class FakeDevice:
+    """Implements kernel.device.Device. `strict`: a fault of the kernel raises AssertionError; otherwise
+    the engine says Failed and dies, as a real one may.
+
+    Tests set `poison` (a log with these bytes in it crashes the engine at the end of its step) and
+    `broken` (what the engine says in place of Ready).
+    """
+
+    kind = "fake"
+
+    def __init__(
+        self, name: str, clock: Clock, options: Options = DEFAULT, writer: Writer | None = None, strict: bool = True
+    ) -> None:
+        self.name = name
+        self.pid = 0
+        self.options = options
+        self.poison = b""
+        self.broken: lease.Failed | None = None
+        self.incarnation = 0
+        self.engine: FakeEngine | None = None
+        self.alive = False
+        self.hung = False
+        self._clock = clock
+        self._writer = writer
+        self._strict = strict
+        self._sink: Sink | None = None
+        self._in: deque[lease.ToEngine] = deque()
+        self._out: deque[tuple[int, lease.FromEngine | str]] = deque()
+        self._plan: Plan | None = None
+        self._timer: Timer | None = None
+        self._requests: dict[int, tuple[lease.Request, Answered]] = {}
+        self._last_id = 0
+
+    # The kernel's side.
+
+    def start(self, sink: Sink) -> None:
+        """The next incarnation; Ready follows after options.start."""
+        rule(not self.alive, self.name, "started twice")
+        self._sink = sink
+        self.incarnation += 1
+        self.alive = True
+        self.hung = False
+        self._timer = self._clock.call_later(self.options.start / 1000, self._ready)
+
+    def post(self, message: lease.ToEngine) -> None:
+        """Queue a message; it is taken between two steps."""
+        if not self.alive:
+            return
+        self._in.append(message)
+        self._wake()
+
+    def request(self, message: lease.Request, reply: Answered) -> None:
+        """Ask on the control channel, which answers while a step runs."""
+        self._last_id += 1
+        number = self._last_id
+        self._requests[number] = (msgspec.structs.replace(message, id=number), reply)
+        if not self.alive:
+            self._clock.call_later(0, partial(self._answer, number, "engine died"))
+        elif self.engine is not None:
+            self._clock.call_later(self.options.control / 1000, partial(self._control, number))
+
+    def abort(self, core: int, step: int) -> None:
+        """Abort the step if it is the one under way."""
+        if self._plan is not None and core == 0 and self._plan.no == step and not self.hung:
+            self._cancel()
+            self._timer = self._clock.call_later(ABORT_S, self._undo)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.crash("killed by signal 9")
+
+    def close(self) -> None:
+        """End of file on the channel."""
+        self.crash("closed")
+
+    # The tests' side.
+
+    def crash(self, reason: str = "killed by signal 6", keep: int | None = None) -> None:
+        """The engine dies now: of what it has said and the kernel has not read, `keep` messages arrive."""
+        if not self.alive:
+            return
+        self._cancel()
+        while keep is not None and len(self._out) > keep:
+            self._out.pop()
+        self.alive = False
+        self.engine = self._plan = None
+        self._in.clear()
+        for number in self._requests:
+            self._clock.call_later(0, partial(self._answer, number, "engine died"))
+        self._say(reason)
+
+    def hang(self) -> None:
+        """The engine says nothing more, on either channel, until it is killed."""
+        self.hung = True
+        self._cancel()
+
+    def check(self) -> list[str]:
+        """Faults of the engine's books."""
+        return self.engine.check() if self.engine is not None else []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way."""
+        return self._plan is not None
+
+    # The engine's life.
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _say(self, message: lease.FromEngine | str) -> None:
+        self._out.append((self.incarnation, message))
+        if len(self._out) == 1:
+            self._clock.call_later(0, self._deliver)
+
+    def _deliver(self) -> None:
+        """Give the kernel what was said, in order; a text is the reason of a death."""
+        for _ in range(len(self._out)):
+            incarnation, message = self._out.popleft()
+            if self._sink is None:
+                return
+            if isinstance(message, str):
+                self._sink.died(incarnation, message)
+            else:
+                self._sink.received(incarnation, message)
+        if self._out:
+            self._clock.call_later(0, self._deliver)
+
+    def _ready(self) -> None:
+        self._timer = None
+        if self.broken is not None:
+            self._say(self.broken)
+            return self.crash("exited with status 1")
+        self.engine = FakeEngine(self.options, self._writer)
+        made = self.options
+        self._say(
+            lease.Ready(
+                0, self.name, made.cells, made.sequences, made.longest, CELL_BYTES, 1, 1, VOCAB, 1, True, True, "bytes"
+            )
+        )
+        for number in list(self._requests):
+            self._clock.call_later(made.control / 1000, partial(self._control, number))
+        return self._wake()
+
+    def _wake(self) -> None:
+        """See to it that a turn comes, unless one will come anyway."""
+        if self.engine is not None and self._timer is None and not self.hung:
+            self._timer = self._clock.call_later(0, self._turn)
+
+    def _turn(self) -> None:
+        """Between two steps: take every message, then begin the next step."""
+        self._timer = None
+        try:
+            self._drain()
+        except ProtocolError as exc:
+            if self._strict:
+                raise
+            self._say(lease.Failed("EPROTO", str(exc)))
+            self.crash("exited with status 1")
+
+    def _drain(self) -> None:
+        if self.engine is None:
+            return
+        while self._in:
+            for message in self.engine.take(self._in.popleft()):
+                self._say(message)
+        self._plan = self.engine.begin()
+        if self._plan is not None:
+            self._timer = self._clock.call_later(self._plan.ms / 1000, self._finish)
+
+    def _finish(self) -> None:
+        self._timer = None
+        plan, self._plan = self._plan, None
+        if plan is None or self.engine is None:
+            return None
+        if self.poison and any(self.poison in sequence.log for sequence, _ in plan.parts):
+            return self.crash()
+        for message in self.engine.finish(plan):
+            self._say(message)
+        return self._turn()
+
+    def _undo(self) -> None:
+        self._timer = None
+        plan, self._plan = self._plan, None
+        if plan is None or self.engine is None:
+            return
+        for message in self.engine.undo(plan):
+            self._say(message)
+        self._turn()
+
+    # The control channel.
+
+    def _control(self, number: int) -> None:
+        if number not in self._requests or self.engine is None or self.hung:
+            return
+        try:
+            self._answer(number, *_serve(self._requests[number][0]))
+        except ValueError as exc:
+            self._answer(number, str(exc))
+
+    def _answer(self, number: int, error: str, tokens: list[list[int]] | None = None, text: str = "") -> None:
+        if number in self._requests:
+            _, reply = self._requests.pop(number)
+            reply(lease.Reply(number, tokens or [], text, error))
+
+
+def _serve(message: lease.Request) -> tuple[str, list[list[int]], str]:
+    """Error, tokens and text of a Reply."""
+    match message:
+        case lease.Tokenize():
+            return "", [list(text.encode()) for text in message.texts], ""
+        case lease.Schema():
+            return "", [], fakeschema.grammar(message.text)
+        case lease.Render() if message.raw:
+            return "", [list("".join(piece.content for piece in message.pieces).encode())], ""
+        case lease.Render():
+            turns = "".join(f"<{piece.role}>{piece.content}\n" for piece in message.pieces)
+            return "", [list(f"{turns}<assistant>".encode())], ""
