@@ -1,0 +1,35 @@
+"""What tests of every layer share: the real model's file, folders of a test's own.
+
+It knows no layer. What one layer needs is made in that layer's folder.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from llmsh.abi import paths
+
+_SMOLLM2 = Path(os.environ.get("LLMSH_TEST_SMOLLM2") or paths.model_file("smollm2"))
+"""Found before any test has folders of its own."""
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The file of SmolLM2-135M-Instruct, which `make test` pulls."""
+    if not _SMOLLM2.is_file():
+        pytest.fail(f"{_SMOLLM2}: no such file; `make test` pulls it, or say LLMSH_TEST_SMOLLM2=FILE", pytrace=False)
+    return _SMOLLM2
+
+
+@pytest.fixture
+def xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Configuration, data, state and runtime folders of this test's own, under the folder it gives."""
+    for name in ("config", "data", "state", "runtime"):
+        folder = tmp_path / name
+        folder.mkdir(mode=0o700)
+        variable = "XDG_RUNTIME_DIR" if name == "runtime" else f"XDG_{name.upper()}_HOME"
+        monkeypatch.setenv(variable, str(folder))
+    for variable in ("LLMSH_SOCKET", "LLMSH_MODEL"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
