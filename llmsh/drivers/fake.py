@@ -14,7 +14,8 @@ import msgspec
 from llmsh.abi import lease
 from llmsh.abi.errors import Error
 from llmsh.drivers import fakeschema
-from llmsh.drivers.fakeengine import FakeEngine, Options, Plan, ProtocolError, rule
+from llmsh.drivers.fakecore import Options, Plan, ProtocolError, rule
+from llmsh.drivers.fakeengine import FakeEngine
 from llmsh.drivers.faketext import VOCAB, Writer
 from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.device import Sink
@@ -104,7 +105,7 @@ class FakeDevice:
 
     def abort(self, core: int, step: int) -> None:
         """Abort the step if it is the one under way."""
-        if self._plan is not None and core == 0 and self._plan.no == step and not self.hung:
+        if self._plan is not None and (self._plan.core, self._plan.no) == (core, step) and not self.hung:
             self._cancel()
             self._timer = self._clock.call_later(ABORT_S, self._undo)
 
@@ -207,11 +208,15 @@ class FakeDevice:
         if self.engine is None:
             return
         while self._in:
-            for message in self.engine.take(self._in.popleft()):
-                self._say(message)
+            self.engine.take(self._in.popleft())
+        self._report(self.engine)
         self._plan = self.engine.begin()
         if self._plan is not None:
             self._timer = self._clock.call_later(self._plan.ms / 1000, self._finish)
+
+    def _report(self, engine: FakeEngine) -> None:
+        for message in engine.said():
+            self._say(message)
 
     def _finish(self) -> None:
         self._timer = None
@@ -220,8 +225,7 @@ class FakeDevice:
             return None
         if self.poison and any(self.poison in sequence.log for sequence, _ in plan.parts):
             return self.crash()
-        for message in self.engine.finish(plan):
-            self._say(message)
+        self.engine.finish(plan)
         return self._turn()
 
     def _undo(self) -> None:
@@ -229,8 +233,7 @@ class FakeDevice:
         plan, self._plan = self._plan, None
         if plan is None or self.engine is None:
             return
-        for message in self.engine.undo(plan):
-            self._say(message)
+        self.engine.undo(plan)
         self._turn()
 
     # The control channel.

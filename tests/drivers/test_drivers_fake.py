@@ -9,7 +9,7 @@ from llmsh.abi import lease
 from llmsh.abi.errors import Error
 from llmsh.drivers.fake import FakeDevice, options
 from llmsh.drivers.fakeclock import FakeClock
-from llmsh.drivers.fakeengine import Options, ProtocolError
+from llmsh.drivers.fakecore import Options, ProtocolError
 from llmsh.drivers.faketext import Script, Writer
 
 T = TypeVar("T")
@@ -212,11 +212,11 @@ def test_fork_shares_cells_while_the_parent_runs_and_drop_gives_them_back() -> N
     assert (done.op, done.q, done.cells, done.error) == (7, 2, length - 1, "")
     engine = bench.device.engine
     assert engine is not None
-    assert engine.cells.used == len(PROMPT) + 49
+    assert engine.cores[0].cells.used == len(PROMPT) + 49
     bench.post(lease.Drop(1, op=8)).idle()
-    assert engine.cells.used == length - 1
+    assert engine.cores[0].cells.used == length - 1
     bench.post(lease.Drop(2, op=9)).idle()
-    assert (engine.cells.used, engine.sequences) == (0, {})
+    assert (engine.cores[0].cells.used, engine.sequences) == (0, {})
 
 
 def test_saved_and_loaded_goes_on_without_computing_anything_again() -> None:
@@ -402,3 +402,12 @@ def test_many_sequences_in_one_step() -> None:
     assert max(step.ms for step in bench.kernel.of(lease.Step)) <= 150
     with pytest.raises(ProtocolError):
         bench.post(lease.Open(300, 0)).idle()
+
+
+def test_an_exact_sequence_has_a_core_of_its_own() -> None:
+    bench = Bench(Options(cells=300)).begin(1, lease.Sampling(ignore_eos=True)).post(lease.Lease(1, 0, 60))
+    bench.post(lease.Open(2, 1, exact=True), lease.Feed(2, 0, PROMPT), lease.Lease(2, 0, len(PROMPT))).idle()
+    assert [step.used for step in bench.kernel.of(lease.Step) if step.core == 1] == [len(PROMPT) - 1]
+    assert [step.no for step in bench.kernel.of(lease.Step) if step.core == 0][:3] == [0, 1, 2]
+    with pytest.raises(ProtocolError, match="already"):
+        bench.post(lease.Open(3, 1, exact=True)).idle()
