@@ -8,7 +8,7 @@ Effects are done in order. Writes wait until the reader has room and answer with
 effect of a step must be one that answers with an event, or Exit.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -183,6 +183,8 @@ class Program(Protocol):
     kind: str
     catches: frozenset[int]
     """Signals that it handles itself: only INT (ends the answer) and none other so far."""
+    states: Any
+    """The union of its state records, for a decoder: what was written down can be taken up again."""
 
     def start(self, image: Image) -> Turn:
         """The first state and effects. Raises Error for what is wrong with the image."""
