@@ -25,6 +25,8 @@ class Pipe:
         self.buffer = bytearray()
         self.unacked = 0
         self.written = 0
+        self.has_reader = False
+        self.has_writer = False
         self.write_closed = False
         self.read_closed = False
         self.on_data: Callable[[], None] = _nobody

@@ -10,7 +10,7 @@ credit. O(log n) a pick.
 
 import heapq
 
-from llmsh.kernel.sched.policy import Task
+from llmsh.kernel.sched.policy import FOREGROUND, Task
 
 
 class _Group:
@@ -96,7 +96,7 @@ class Fair:
         group = self._groups.get(task.group)
         if group is None:
             return
-        group.vtime += cost
+        group.vtime += cost / (FOREGROUND if task.foreground else 1.0)
         if group.size:
             self._raise_floor(group)
             self._push(group)

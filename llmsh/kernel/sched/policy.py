@@ -9,6 +9,10 @@ from typing import Protocol
 from llmsh.abi.nice import weight
 
 
+FOREGROUND = 8.0
+"""What the foreground's weight is multiplied by."""
+
+
 class Task:
     """What a policy knows of a stream. The dispatcher owns it; `key` fields are the policy's."""
 
@@ -32,8 +36,8 @@ class Task:
 
     @property
     def weight(self) -> float:
-        """Share by nice, times 8 in the foreground."""
-        return weight(self.nice) * (8.0 if self.foreground else 1.0)
+        """Share by nice, more in the foreground."""
+        return weight(self.nice) * (FOREGROUND if self.foreground else 1.0)
 
 
 class Policy(Protocol):

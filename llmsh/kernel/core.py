@@ -1,0 +1,392 @@
+"""One core of a device: its run queue, its leases and its cells. Decide, then do, then account.
+
+`plan` asks the policy who deserves tokens and grants leases; `step` and `halted` account what came
+back. It knows no process and no signal, only streams.
+"""
+
+from llmsh.abi.lease import (
+    EOS,
+    FAULT,
+    GRAMMAR,
+    LIMIT,
+    NOCELL,
+    STOP,
+    Answer,
+    Drop,
+    Feed,
+    Halt,
+    Halted,
+    Lease,
+    Load,
+    Open,
+    Save,
+    Score,
+    Step,
+)
+from llmsh.kernel.cells import Cells
+from llmsh.kernel.port import Port
+from llmsh.kernel.sched import POLICIES, Policy, Task
+from llmsh.kernel.sched.fcfs import Fcfs
+from llmsh.kernel.stream import GENERATE, SCORE, Stream
+
+INPUT_COST = 0.25
+"""What a prefilled token costs, in generated ones. One core of the reference machine prefills
+SmolLM2 about four times as fast as it generates."""
+
+GRANTED, SERVED, STUCK, BLOCKED, SEATLESS = "granted", "served", "stuck", "blocked", "seatless"
+
+
+class Core:
+    """Run queue, leases and cells of one core."""
+
+    def __init__(self, index: int, port: Port, cells: Cells, policy: str, seats: int, quantum: int) -> None:
+        self.index = index
+        self.port = port
+        self.cells = cells
+        self.seats = seats
+        self.quantum = quantum
+        self.policy: Policy = POLICIES[policy]()
+        self.urgent: Policy = Fcfs()
+        """Those who come before everybody: a boosted foreground, and who has waited too long."""
+        self.runnable: dict[int, Stream] = {}
+        self.leased: dict[int, Stream] = {}
+        self.scoring: set[Stream] = set()
+        self.doomed: Stream | None = None
+        """Not renewed, so that somebody else gets its cells."""
+        self.steps = 0
+
+    # The run queue.
+
+    def wake(self, stream: Stream) -> None:
+        """The stream has a goal and nothing is in its way."""
+        if stream.ident not in self.runnable:
+            self.runnable[stream.ident] = stream
+            stream.task.since = self.port.now()
+            self._queue(stream.task).add(stream.task)
+            stream.task.queued = True
+
+    def block(self, stream: Stream) -> None:
+        """The stream must not run: its lease is taken back."""
+        if self.runnable.pop(stream.ident, None) is not None:
+            self.urgent.remove(stream.task)
+            self.policy.remove(stream.task)
+            stream.task.queued = False
+        self.halt(stream)
+
+    def requeue(self, stream: Stream) -> None:
+        """Its boost or weight changed."""
+        if stream.ident in self.runnable:
+            self.urgent.remove(stream.task)
+            self.policy.remove(stream.task)
+            self._queue(stream.task).add(stream.task)
+
+    def switch(self, policy: str) -> None:
+        """Use another policy from now on; accounts start anew."""
+        self.policy = POLICIES[policy]()
+        for stream in self.runnable.values():
+            stream.task.vtime, stream.task.arrival = 0.0, 0
+            if not stream.task.boost:
+                self.policy.add(stream.task)
+
+    def halt(self, stream: Stream) -> None:
+        """Take the lease back; HALTED follows."""
+        if stream.leased and not stream.halting:
+            stream.halting = True
+            self.port.post(Halt(stream.q, stream.halted))
+
+    def drop(self, stream: Stream) -> None:
+        """Forget the stream: its cells are free when the engine says so."""
+        self.block(stream)
+        self.leased.pop(stream.q, None)
+        self.scoring.discard(stream)
+        if self.doomed is stream:
+            self.doomed = None
+        if stream.q:
+            op = self.port.operation(stream, self._freed)
+            self.cells.leave(stream, op)
+            self.port.forget(stream)
+            self.port.post(Drop(stream.q, op))
+        stream.void()
+
+    # Decide.
+
+    def plan(self) -> None:
+        """Grant what the policy says. Called after every change; costs little when there is none."""
+        if not self.runnable or not self.port.ready:
+            return
+        suspects = [stream for stream in self.runnable.values() if stream.suspect]
+        if suspects:
+            self._try(suspects[0])
+            return
+        queue = self.urgent if len(self.urgent) else self.policy
+        if queue is self.urgent:
+            for stream in list(self.leased.values()):
+                if not stream.task.boost:
+                    self.halt(stream)
+        parked: list[Task] = []
+        while (task := queue.pick()) is not None:
+            stream = self.runnable[task.ident]
+            verdict = self._serve(stream)
+            if verdict == BLOCKED:
+                self.block(stream)
+                stream.client.blocked("pipe")
+            elif verdict == SEATLESS or (verdict == SERVED and not queue.yields):
+                break
+            elif verdict != GRANTED or queue.yields:
+                queue.park(task)
+                parked.append(task)
+        for task in parked:
+            queue.unpark(task)
+
+    def _try(self, stream: Stream) -> None:
+        """A suspect runs alone, one token, so that who kills the engine again fails alone."""
+        if self.leased or self.scoring:
+            return
+        if self._serve(stream, most=1) == BLOCKED:
+            self.block(stream)
+            stream.client.blocked("pipe")
+
+    def _serve(self, stream: Stream, most: int = 0) -> str:
+        if stream.op or stream.halting or stream is self.doomed:
+            return STUCK
+        if stream.leased and stream.upto - len(stream) > self.quantum // 2:
+            return SERVED
+        if not stream.leased and len(self.leased) + len(self.scoring) >= self.seats:
+            return SEATLESS
+        if stream.goal == SCORE and stream.ready_to_score and stream.q:
+            return self._score(stream)
+        upto = self._upto(stream, most or self.quantum)
+        if upto is None:
+            return SERVED if stream.leased else BLOCKED
+        if stream.leased and upto <= stream.upto:
+            return SERVED
+        if self.cells.missing(stream, upto):
+            stream.client.blocked("swap")
+            self._make_room(stream, upto)
+            return STUCK
+        self._lease(stream, upto)
+        return GRANTED
+
+    def _upto(self, stream: Stream, most: int) -> int | None:
+        """Rule 5: the least of quantum, limits, context left and room in the reader's pipe."""
+        length = len(stream)
+        if stream.goal == SCORE:
+            return length
+        if stream.answer is None:
+            return None
+        credit = stream.credit(self.port.token_bytes)
+        if not credit:
+            return None
+        return min(length + most, length + credit, stream.answer.end)
+
+    # Do.
+
+    def _lease(self, stream: Stream, upto: int) -> None:
+        length = len(stream)
+        before = max(stream.upto, length)
+        if not stream.leased:
+            self._materialise(stream)
+            self.leased[stream.q] = stream
+        self.cells.hold(stream, upto)
+        stream.upto = upto
+        self.port.post(Lease(stream.q, stream.halted, upto))
+        self._charge(stream, float(upto - before))
+        stream.client.blocked("")
+
+    def _materialise(self, stream: Stream) -> None:
+        """Give the engine what it lacks: the sequence, its image, its tokens, its answer."""
+        if not stream.q:
+            self.port.enter(stream)
+            self.port.post(Open(stream.q, self.index, stream.exact))
+        if stream.image:
+            op = self.port.operation(stream, self._loaded)
+            self.port.post(Load(stream.q, op))
+            stream.image = 0
+        if stream.sent < len(stream):
+            at = stream.sent
+            for tokens, made in stream.runs(at):
+                self.port.post(Feed(stream.q, at, tokens, made and stream.exact))
+                at += len(tokens)
+            stream.sent = len(stream)
+        answer = stream.answer
+        if answer is not None and not answer.sent and stream.goal == GENERATE:
+            self.port.post(Answer(stream.q, answer.at, answer.sampling))
+            answer.sent = True
+
+    def _score(self, stream: Stream) -> str:
+        need = len(stream) + sum(map(len, stream.labels))
+        if self.cells.missing(stream, need):
+            self._make_room(stream, need)
+            return STUCK
+        self._materialise(stream)
+        self.cells.hold(stream, need)
+        stream.op = self.port.operation(stream, self._scored)
+        self.scoring.add(stream)
+        self.port.post(Score(stream.q, stream.labels, stream.op))
+        self._charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
+        return GRANTED
+
+    def _make_room(self, stream: Stream, upto: int) -> None:
+        """Save others until the stream fits: first who waits, then who ran last."""
+        short = self.cells.missing(stream, upto) - self.cells.leaving
+        quiet = [other for other in self.cells.residents if not (other.leased or other.op or other is stream)]
+        idle = [other for other in quiet if other.ident not in self.runnable]
+        busy = [other for other in reversed(quiet) if other.ident in self.runnable]
+        for victim in idle + busy:
+            if short <= 0:
+                return
+            short -= victim.held
+            self.save(victim)
+        if short > 0 and self.doomed is None:
+            others = [other for other in self.leased.values() if other is not stream]
+            if others:
+                self.doomed = others[-1]
+                if stream.task.boost:
+                    self.halt(self.doomed)
+
+    def save(self, stream: Stream) -> None:
+        """Move a quiet stream's cells into an image."""
+        stream.op = self.port.operation(stream, self._saved)
+        stream.image = stream.computed
+        self.cells.leave(stream, stream.op)
+        self.port.post(Save(stream.q, stream.op))
+
+    # Account.
+
+    def step(self, step: Step) -> None:
+        """One decode: append, charge, deliver."""
+        self.steps = step.no
+        now = self.port.now()
+        share = step.ms / max(1, len(step.rows) + len(step.fed))
+        for q, count in step.fed:
+            stream = self.leased.get(q)
+            if stream is not None:
+                stream.computed = min(len(stream), stream.computed + count)
+                stream.task.since = now
+                self._charge(stream, count * INPUT_COST)
+                stream.client.computed(count, share)
+        for q, pos, token, data, safe in step.rows:
+            stream = self.leased.get(q)
+            if stream is None or pos != len(stream) or pos >= stream.upto or stream.answer is None:
+                self.port.dropped += 1
+                continue
+            stream.append([token], made=True)
+            stream.sent = len(stream)
+            stream.computed = pos
+            stream.suspect = False
+            stream.task.since = now
+            self._spend(stream)
+            stream.answer.data += data
+            stream.client.made(1, share)
+            if self.leased.get(q) is stream:
+                stream.client.released(stream.answer.release(safe))
+
+    def halted(self, message: Halted) -> None:
+        """A lease ended: exactly one of these for each."""
+        stream = self.leased.pop(message.q, None)
+        if stream is None:
+            self.port.dropped += 1
+            return
+        self._charge(stream, float(min(0, len(stream) - stream.upto)))
+        stream.halted += 1
+        stream.upto = 0
+        stream.halting = False
+        self.cells.hold(stream, stream.computed)
+        if self.doomed is stream:
+            self.doomed = None
+        calls, stream.on_quiet = stream.on_quiet, []
+        for call in calls:
+            call()
+        if stream.q == message.q and stream.goal:
+            self._ended(stream, message)
+
+    def _ended(self, stream: Stream, message: Halted) -> None:
+        why, answer = message.why, stream.answer
+        if why == FAULT:
+            stream.client.faulted(message.detail or "the engine refused the step")
+        elif why == NOCELL:
+            self.port.panic(f"no cell for sequence {stream.q}: {self.cells.check() or 'the books are right'}")
+        elif stream.goal == GENERATE and answer is not None:
+            if why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
+                stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
+                stream.client.answered(why)
+
+    def _scored(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
+        if stream.op != op:
+            return
+        stream.op = 0
+        stream.suspect = False
+        self.scoring.discard(stream)
+        self.cells.hold(stream, stream.computed)
+        if error:
+            stream.client.faulted(error)
+        elif stream.goal == SCORE:
+            stream.client.scored(scores)
+
+    def _saved(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
+        self.cells.left(op)
+        if stream.op != op:
+            return
+        stream.op = 0
+        if error:
+            # The image could not be taken (memory): the log is still there.
+            self.rebuild(stream)
+
+    def _loaded(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
+        if error and stream.q:
+            self.halt(stream)
+            if stream.leased:
+                stream.on_quiet.append(lambda: self.rebuild(stream))
+
+    def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
+        self.cells.left(op)
+
+    def rebuild(self, stream: Stream) -> None:
+        """Forget the engine's copy; the next lease feeds the log again."""
+        runnable = stream.ident in self.runnable
+        self.drop(stream)
+        if runnable:
+            self.wake(stream)
+
+    def tick(self, patience: float) -> None:
+        """Who has waited for a token longer than `patience` seconds comes first, once."""
+        now = self.port.now()
+        for stream in self.runnable.values():
+            if not stream.task.boost and not stream.leased and now - stream.task.since > patience:
+                stream.task.boost = self.quantum
+                self.requeue(stream)
+
+    def void(self) -> list[Stream]:
+        """The engine is gone: who was in the step under way is a suspect."""
+        caught = [*self.leased.values(), *self.scoring]
+        self.leased.clear()
+        self.scoring.clear()
+        self.doomed = None
+        self.cells.void()
+        return caught
+
+    def check(self) -> list[str]:
+        """Faults in the core's books."""
+        faults = self.cells.check()
+        for stream in self.leased.values():
+            if stream.op:
+                faults.append(f"stream {stream.ident}: leased and in operation {stream.op}")
+            if not stream.leased:
+                faults.append(f"stream {stream.ident}: in the leases without one")
+            if stream.held < stream.computed:
+                faults.append(f"stream {stream.ident}: {stream.computed} cells computed, {stream.held} held")
+        return faults
+
+    def _queue(self, task: Task) -> Policy:
+        return self.urgent if task.boost > 0 else self.policy
+
+    def _charge(self, stream: Stream, cost: float) -> None:
+        if cost:
+            self.policy.charge(stream.task, cost)
+
+    def _spend(self, stream: Stream) -> None:
+        """A boosted stream made a token; at the last one it goes back among the others."""
+        if stream.task.boost > 0:
+            stream.task.boost -= 1
+            if not stream.task.boost:
+                self.requeue(stream)

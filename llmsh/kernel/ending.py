@@ -1,0 +1,92 @@
+"""The end of a process: descriptors closed, cells given back, status kept, zombie until waited for.
+
+Source: exit(3), wait(2). It sends no signal but PIPE (to who wrote to it) and tells, never asks.
+"""
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from llmsh.abi.limits import INIT, STATUSES_KEPT
+from llmsh.abi.states import ZOMBIE
+from llmsh.kernel.proc import Process
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+
+class Statuses:
+    """Exit statuses of the last STATUSES_KEPT processes, by pid."""
+
+    def __init__(self, kept: dict[int, dict[str, Any]]) -> None:
+        self._kept: OrderedDict[int, dict[str, Any]] = OrderedDict(kept)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a status; the oldest goes."""
+        self._kept[record["pid"]] = record
+        while len(self._kept) > STATUSES_KEPT:
+            self._kept.popitem(last=False)
+
+    def get(self, pid: int) -> dict[str, Any] | None:
+        """What `wait` answers for this pid."""
+        return self._kept.get(pid)
+
+
+def status_of(process: Process) -> dict[str, Any]:
+    """What `wait` and the exit event say of a process that has ended."""
+    return {"pid": process.pid, "status": process.status, "signal": process.signal, "reason": process.reason}
+
+
+def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason: str = "") -> None:
+    """End a process now. A second call does nothing: the first cause is the status."""
+    if not process.alive:
+        return
+    process.move(ZOMBIE)
+    process.status, process.signal, process.reason = status, signal, reason
+    process.wchan = ""
+    process.ended = kernel.clock.wall()
+    for timer in process.timers:
+        timer.cancel()
+    process.timers.clear()
+    process.effects, process.waiting, process.event = [], None, None
+    calls = []
+    if process.stream is not None and process.host is not None:
+        calls, process.stream.on_quiet = process.stream.on_quiet, []
+        process.stream.goal = ""
+        process.host.leave(process.stream)
+    process.stream = None
+    process.program_state = None
+    kernel.forget_interpreter(process)
+    # Who waited for this process to be quiet (STOP, then KILL) has what it waited for.
+    for call in calls:
+        call()
+    for file in process.files:
+        file.close()
+    kernel.ledger.ended(process)
+    kernel.statuses.add(status_of(process))
+    for zombie in kernel.table.adopt(process.pid):
+        reap(kernel, zombie)
+    waiters, process.waiters = process.waiters, []
+    for waiter in waiters:
+        waiter()
+    settle(kernel, process)
+
+
+def settle(kernel: "Kernel", process: Process) -> None:
+    """Once it has ended and its output is out: tell its owner, and reap it if nobody else will."""
+    if process.alive or process.told or not all(outlet.done for outlet in process.outlets.values()):
+        return
+    process.told = True
+    owner = process.owner
+    if owner is not None:
+        owner.event({"ev": "exit", **status_of(process)})
+    if process.ppid == INIT or owner is None or owner.gone:
+        reap(kernel, process)
+
+
+def reap(kernel: "Kernel", process: Process) -> None:
+    """Take a zombie out of the table. One whose output is still on its way is left to `settle`."""
+    if process.alive or not process.told or kernel.table.find(process.pid) is not process:
+        return
+    if process.owner is not None:
+        process.owner.pids.discard(process.pid)
+    kernel.table.remove(process)

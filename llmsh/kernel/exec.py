@@ -1,0 +1,239 @@
+"""Makes a process of a unit: checks, descriptors, journal, then the program's first step.
+
+Nothing has happened until the journal has the process: a full disk fails the call and leaves no
+trace. Source: execve(2).
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmsh.abi.errors import Error
+from llmsh.abi.limits import ENV_KEPT, INIT
+from llmsh.abi.program import Image
+from llmsh.abi.unit import Unit
+from llmsh.abi.unitfile import validate_options
+from llmsh.kernel import ending, foreground, signals
+from llmsh.kernel.caller import Caller, Trap
+from llmsh.kernel.file import File, null
+from llmsh.kernel.host import Host
+from llmsh.kernel.interpreter import Interpreter
+from llmsh.kernel.outlet import Outlet
+from llmsh.kernel.params import Params, merge
+from llmsh.kernel.pipe import Pipe
+from llmsh.kernel.proc import Process
+from llmsh.kernel.sched import Task
+from llmsh.kernel.stream import Stream
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+NOTES_MAX = 64 << 10
+"""Room of standard error: notes are never a reason to wait."""
+
+
+def run(kernel: "Kernel", call: Trap) -> None:
+    """sys_run: answers with pid and pgid once the process is journaled."""
+    if kernel.stopping:
+        raise Error("EAGAIN", "the daemon is stopping")
+    unit = kernel.units(call["agent"])
+    program = kernel.programs.get(unit.kind)
+    if program is None:
+        raise Error("ENOEXEC", f"{unit.name}: no such kind of program: {unit.kind}")
+    sid = call.caller.conn.peer.sid
+    if kernel.table.in_session(sid) >= kernel.settings.nproc:
+        raise Error("EAGAIN", f"session {sid} has {kernel.settings.nproc} processes already")
+    _check_group(kernel, call)
+    options = validate_options(unit, call["options"])
+    params = merge(unit, call["params"])
+    model = call["model"] or unit.model or str(call["env"].get("LLMSH_MODEL", "")) or kernel.settings.model
+    ends = _ends(call)
+    host = kernel.host(model)
+    process = _process(kernel, call, unit, params)
+    process.model = model
+    process.program = program
+    process.image = _image(call, unit, params, options)
+    _open(kernel, call, process, ends)
+    kernel.table.add(process)
+    kernel.ledger.started(process, partial(_journaled, kernel, call, process, host, params))
+
+
+def _check_group(kernel: "Kernel", call: Trap) -> None:
+    pgid = call["pgid"]
+    if pgid and not any(member.sid == call.caller.conn.peer.sid for member in _members(kernel, pgid)):
+        raise Error("EPERM", f"{pgid}: no such process group in this session")
+
+
+def _members(kernel: "Kernel", pgid: int) -> list[Process]:
+    return kernel.table.group(pgid) if kernel.table.has_group(pgid) else []
+
+
+def _process(kernel: "Kernel", call: Trap, unit: Unit, params: Params) -> Process:
+    peer = call.caller.conn.peer
+    pid = kernel.table.next_pid()
+    process = Process(pid, INIT if call["detach"] else peer.pid, call["pgid"] or pid, peer.sid, unit.name)
+    process.nice = max(-20, min(19, call["nice"] + unit.nice))
+    process.args = list(call["args"])
+    process.cwd, process.umask = call["cwd"], call["umask"]
+    process.env = {name: str(value) for name, value in call["env"].items() if name in ENV_KEPT}
+    process.started, process.began = kernel.clock.wall(), kernel.clock.now()
+    process.detached = call["detach"]
+    process.tty = peer.tty
+    limits = process.limits
+    limits.tokens, limits.answer = params.limits.tokens, params.limits.answer
+    limits.context, limits.output = params.limits.context, params.limits.output
+    limits.seconds = params.limits.seconds
+    limits.grace = kernel.settings.grace_s if params.grace is None else params.grace
+    return process
+
+
+def _image(call: Trap, unit: Unit, params: Params, options: dict[str, Any]) -> Image:
+    if params.schema != unit.schema:
+        unit = msgspec.structs.replace(unit, schema=params.schema)
+    return Image(
+        unit=unit,
+        args=list(call["args"]),
+        options=options,
+        sampling=params.sampling,
+        stdin=call["stdin"] != "null",
+        tty=params.tty,
+        max_tokens=params.limits.answer,
+        raw=params.raw,
+        shift=params.shift,
+        scores=params.scores,
+        output_json=params.json,
+    )
+
+
+# Descriptors.
+
+Ends = list[tuple[str, Pipe | None]]
+
+
+def _ends(call: Trap) -> Ends:
+    """What stdin, stdout and stderr name, checked before anything is made."""
+    ends: Ends = []
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        kind, _, number = call[name].partition(":")
+        allowed = (("client", "null", "pipe"), ("client", "log", "null", "pipe"), ("client", "log", "null"))[fd]
+        if kind not in allowed or bool(number) != (kind == "pipe"):
+            raise Error("EINVAL", f"run: {name} must be one of {', '.join(allowed)}, not {call[name]!r}")
+        pipe = None
+        if kind == "pipe":
+            pipe = call.caller.pipes.get(int(number)) if number.isdecimal() and len(number) < 16 else None
+            taken = pipe is not None and (pipe.has_reader if fd == 0 else pipe.has_writer)
+            if pipe is None or taken:
+                raise Error("EBADF", f"run: {name}: no pipe {number} with that end free")
+        ends.append((kind, pipe))
+    if call["detach"] and any(kind in ("client", "pipe") for kind, _ in ends):
+        raise Error("EINVAL", "run: a detached process cannot hold a client's descriptors")
+    return ends
+
+
+def _open(kernel: "Kernel", call: Trap, process: Process, ends: Ends) -> None:
+    for fd, (kind, pipe) in enumerate(ends):
+        writes = fd > 0
+        if kind == "null":
+            process.files.append(null(writes))
+        elif pipe is not None:
+            process.files.append(_share(call.caller, process, pipe, writes))
+        elif kind == "log":
+            process.files.append(File("log", kernel.ledger.sink(process), writes))
+        else:
+            process.files.append(_client(kernel, call.caller, process, fd))
+
+
+def _share(caller: Caller, process: Process, pipe: Pipe, writes: bool) -> File:
+    if writes:
+        pipe.has_writer = True
+    else:
+        pipe.has_reader = True
+    if pipe.has_reader and pipe.has_writer:
+        del caller.pipes[pipe.ident]
+    return File("pipe", pipe, writes)
+
+
+def _client(kernel: "Kernel", caller: Caller, process: Process, fd: int) -> File:
+    pid = process.pid
+    if fd == 0:
+        file = File("client", Pipe(kernel.settings.pipe_capacity), writes=False)
+        file.on_read = lambda count: caller.event({"ev": "want", "pid": pid, "fd": 0, "n": count})
+        return file
+    pipe = Pipe(kernel.settings.pipe_capacity if fd == 1 else NOTES_MAX)
+    process.outlets[fd] = Outlet(caller, pid, fd, pipe, lambda: ending.settle(kernel, process))
+    return File("client", pipe, writes=True)
+
+
+# The beginning.
+
+
+def _journaled(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Params, error: Error | None) -> None:
+    if error is not None:
+        _undo(kernel, process)
+        call.fail(error)
+        return
+    if not call.caller.gone:
+        if not process.detached:
+            process.owner = call.caller
+            call.caller.pids.add(process.pid)
+    elif not process.detached:
+        process.ppid = INIT
+    stream = Stream(process.pid, None, Task(process.pid, str(process.sid), process.nice), params.deterministic)  # type: ignore[arg-type]
+    interpreter = Interpreter(kernel, process, stream)
+    stream.client = interpreter
+    process.stream, process.host = stream, host
+    host.members.add(stream)
+    kernel.add_interpreter(process, interpreter)
+    _wire(kernel, process, interpreter)
+    call.ok({"pid": process.pid, "pgid": process.pgid})
+    if call.caller.gone and not process.detached:
+        kernel.end(process, 129, 1)
+        return
+    peer = call.caller.conn.peer
+    if process.tty and peer.foreground():
+        foreground.put(process, on=True)
+        foreground.boost(process, kernel.settings.boost_tokens)
+    if process.limits.seconds:
+        process.timers.append(kernel.clock.call_later(process.limits.seconds, lambda: signals.finish(kernel, process, 124, reason="timed out")))
+    if host.ready:
+        begin(kernel, process)
+    else:
+        interpreter.wait("load")
+        host.on_ready.append(partial(begin, kernel, process))
+
+
+def _wire(kernel: "Kernel", process: Process, interpreter: Interpreter) -> None:
+    """Let the descriptors' far ends wake and end the process."""
+    for file in process.files:
+        if file.pipe is None:
+            continue
+        if file.writes:
+            file.pipe.on_room = lambda: kernel.go_on(process)
+            file.pipe.on_hangup = lambda: kernel.broken_pipe(process)
+            if file.gone:
+                kernel.broken_pipe(process)
+        else:
+            file.pipe.on_data = interpreter.poke
+
+
+def _undo(kernel: "Kernel", process: Process) -> None:
+    """The process never was."""
+    for file in process.files:
+        file.close()
+    process.move("Z")
+    kernel.table.remove(process)
+
+
+def begin(kernel: "Kernel", process: Process) -> None:
+    """The model is there: the program's first step, unless the process is stopped."""
+    if not process.alive or process.host is None or process.image is None:
+        return
+    if process.host.failure:
+        kernel.leave(process, 1, process.host.failure)
+        return
+    process.image = msgspec.structs.replace(process.image, context=kernel.context_of(process))
+    if not process.stopped and process.program_state is None:
+        interpreter = kernel.interpreter(process)
+        interpreter.wait("")
+        interpreter.start()

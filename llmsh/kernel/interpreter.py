@@ -1,0 +1,318 @@
+"""Does the effects of one process's program, and answers it with events.
+
+A process is a program's state and the effect it waits in; this steps the one and retries the other.
+It knows no signal; a stopped process is simply not resumed.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from llmsh.abi.errors import Error
+from llmsh.abi.lease import Reply, Schema, Tokenize
+from llmsh.abi.program import (
+    Compile,
+    Compiled,
+    Context,
+    Count,
+    Counted,
+    Effect,
+    Event,
+    Exit,
+    Generate,
+    Generated,
+    Input,
+    Placed,
+    Read,
+    Refused,
+    Score,
+    Scored,
+    Turn,
+    Write,
+)
+from llmsh.abi.states import DISK, RUN, SLEEP, STOPPED
+from llmsh.kernel.placing import Placing
+from llmsh.kernel.proc import Process
+from llmsh.kernel.stream import GENERATE, SCORE, Answer, Stream
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+SLICE_S = 0.010
+"""A step of a program that takes longer is a line in dmesg: such work belongs to the engine."""
+
+
+class Interpreter:
+    """Program and stream client of one process."""
+
+    def __init__(self, kernel: "Kernel", process: Process, stream: Stream) -> None:
+        self.kernel = kernel
+        self.process = process
+        self.stream = stream
+        self._active = False
+        self._captured = bytearray()
+        self._made = 0
+
+    # The program.
+
+    def start(self) -> None:
+        """First step; the model is there."""
+        process = self.process
+        assert process.program is not None and process.image is not None
+        self._take(lambda: process.program.start(process.image))  # type: ignore[union-attr, arg-type]  # asserted above
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on until an effect waits, or the process is stopped, dying or dead."""
+        if self._active:
+            return
+        self._active = True
+        try:
+            while self._runs():
+                if self.process.event is not None:
+                    self._step()
+                elif self.process.waiting is not None:
+                    if not self._retry(self.process.waiting):
+                        return
+                elif self.process.effects:
+                    effect = self.process.effects.pop(0)
+                    self.process.waiting = effect
+                    if not self._begin(effect):
+                        return
+                else:
+                    self.kernel.end(self.process, 1, reason="the program did nothing")
+        finally:
+            self._active = False
+
+    def answer(self, event: Event) -> bool:
+        """The effect that the process waits in has ended so."""
+        if not self.process.alive:
+            return True
+        self.process.waiting = None
+        self.process.event = event
+        self.wait("")
+        self.resume()
+        return True
+
+    def wait(self, wchan: str) -> None:
+        """Name what the process waits for, nothing when empty; its state follows."""
+        process = self.process
+        process.wchan = wchan
+        if process.alive and process.state != STOPPED:
+            process.move(RUN if not wchan else DISK if wchan in ("load", "swap", "tokenize") else SLEEP)
+
+    def poke(self) -> None:
+        """Something that a waiting effect may wait for has changed."""
+        if self.process.waiting is not None:
+            self.resume()
+
+    def _runs(self) -> bool:
+        return self.process.alive and not self.process.stopped and not self.process.dying
+
+    def _step(self) -> None:
+        process = self.process
+        event, process.event = process.event, None
+        assert process.program is not None and process.program_state is not None and event is not None
+        program, state = process.program, process.program_state
+        self._take(lambda: program.step(state, event))
+
+    def _take(self, call: Callable[[], Turn]) -> None:
+        began = self.kernel.clock.now()
+        try:
+            self.process.program_state, effects = call()
+        except Error as error:
+            effects = [Exit(error.status, error.detail)]
+        self.process.effects = list(effects)
+        took = self.kernel.clock.now() - began
+        if took > SLICE_S:
+            self.kernel.say(f"{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms")
+
+    # Effects. Each returns whether it has ended.
+
+    def _begin(self, effect: Effect) -> bool:
+        if isinstance(effect, Read | Write):
+            return self._retry(effect)
+        if isinstance(effect, Exit):
+            self.kernel.leave(self.process, effect.status, effect.note)
+            return False
+        if isinstance(effect, Generate):
+            return self._generate(effect)
+        self.wait("tokenize")
+        host = self.process.host
+        assert host is not None
+        if isinstance(effect, Context):
+            Placing(self, effect).render()
+        elif isinstance(effect, Score):
+            host.request(Tokenize(0, effect.labels), self._score)
+        elif isinstance(effect, Count):
+            host.request(Tokenize(0, effect.texts), self._count)
+        elif isinstance(effect, Compile):
+            host.request(Schema(0, effect.schema), self._compile)
+        return False
+
+    def _retry(self, effect: Effect) -> bool:
+        if isinstance(effect, Read):
+            return self._read(effect)
+        if isinstance(effect, Write):
+            return self._write(effect)
+        return False
+
+    def _read(self, effect: Read) -> bool:
+        file = self.process.files[effect.fd]
+        if file.pipe is None or file.writes:
+            return self._got(b"", True)
+        pipe, partial = file.pipe, self.process.partial
+        left = effect.max - len(partial)
+        newline = pipe.buffer.find(b"\n", 0, left) if effect.until == "line" else -1
+        partial += pipe.take(newline + 1 if newline >= 0 else left)
+        full = len(partial) >= effect.max or newline >= 0 or (effect.until == "some" and partial)
+        if full or pipe.eof:
+            data = bytes(partial)
+            partial.clear()
+            return self._got(data, pipe.eof and not (full and newline >= 0))
+        self.wait("tty" if self.process.image is not None and self.process.image.tty else "input")
+        if file.on_read is not None:
+            file.on_read(min(effect.max - len(partial), pipe.room))
+        return False
+
+    def _got(self, data: bytes, eof: bool) -> bool:
+        self.process.waiting = None
+        self.process.event = Input(data, eof)
+        self.wait("")
+        return True
+
+    def _write(self, effect: Write) -> bool:
+        file = self.process.files[effect.fd]
+        data = effect.data
+        if file.gone:
+            self.kernel.broken_pipe(self.process)
+            return False
+        room = file.room
+        count = len(data) if room is None or effect.fd == 2 else min(room, len(data))
+        if not self.kernel.charge_output(self.process, effect.fd, count):
+            return False
+        file.write(data[:count])
+        if not self.process.alive:
+            return False
+        if count < len(data):
+            self.process.waiting = Write(effect.fd, data[count:])
+            self.wait("pipe")
+            return False
+        self.process.waiting = None
+        self.wait("")
+        return True
+
+    def _count(self, reply: Reply) -> None:
+        self.answer(self._refusal(reply) or Counted([len(tokens) for tokens in reply.tokens]))
+
+    def _compile(self, reply: Reply) -> None:
+        self.answer(self._refusal(reply, "EINVAL") or Compiled(reply.text))
+
+    def _refusal(self, reply: Reply, code: str = "EIO") -> Refused | None:
+        return Refused(code, reply.error) if reply.error else None
+
+    def _score(self, reply: Reply) -> None:
+        if not self.process.alive:
+            return
+        refusal = self._refusal(reply)
+        room = self.kernel.context_of(self.process) - len(self.stream)
+        if refusal is None and sum(map(len, reply.tokens)) > room:
+            refusal = Refused("E2BIG", f"labels of {sum(map(len, reply.tokens))} tokens, room for {room}")
+        if refusal is not None:
+            self.answer(refusal)
+            return
+        self.stream.labels = reply.tokens
+        self.stream.goal = SCORE
+        self.wake()
+
+    def _generate(self, effect: Generate) -> bool:
+        file = self.process.files[effect.fd] if effect.fd >= 0 else None
+        if file is not None and file.gone:
+            self.kernel.broken_pipe(self.process)
+            return False
+        self._captured.clear()
+        self._made = 0
+        length, limits = len(self.stream), self.process.limits
+        bounds = [self.kernel.context_of(self.process) - length, effect.max_tokens or 1 << 30]
+        if limits.answer:
+            bounds.append(limits.answer)
+        if limits.tokens:
+            bounds.append(limits.tokens - self.process.tokens_out)
+        if min(bounds) <= 0:
+            self.process.waiting = None
+            self.process.event = Generated("limit" if bounds[0] > 0 else "full", b"", 0)
+            return True
+        self.stream.answer = Answer(length, length + min(bounds), effect.sampling)
+        self.stream.sink = file.pipe if file is not None else None
+        self.stream.goal = GENERATE
+        self.wake()
+        return False
+
+    def wake(self) -> None:
+        """The stream has a goal: let its core know, if nothing is in the way."""
+        host = self.process.host
+        if host is None or not self.stream.goal or not self._runs():
+            return
+        if not host.ready:
+            self.wait("load")
+            return
+        sink = self.stream.sink
+        if self.stream.goal == GENERATE and sink is not None and not self.stream.credit(host.token_bytes):
+            self.wait("pipe")
+            return
+        self.wait("")
+        core = host.core(self.stream)
+        core.wake(self.stream)
+        core.plan()
+        host.watch()
+
+    # stream.Client
+
+    def made(self, tokens: int, ms: float) -> None:
+        """See stream.Client."""
+        self.process.tokens_out += tokens
+        self.process.device_ms += ms
+        self._made += tokens
+        self.kernel.log_tokens(self.process, tokens)
+
+    def computed(self, tokens: int, ms: float) -> None:
+        """See stream.Client."""
+        self.process.tokens_in += tokens
+        self.process.device_ms += ms
+
+    def released(self, data: bytes) -> None:
+        """See stream.Client."""
+        effect = self.process.waiting
+        if not data or not isinstance(effect, Generate):
+            return
+        if effect.capture:
+            self._captured += data
+        if effect.fd >= 0 and self.kernel.charge_output(self.process, effect.fd, len(data)):
+            self.process.files[effect.fd].write(data)
+
+    def answered(self, why: str) -> None:
+        """See stream.Client."""
+        effect, stream = self.process.waiting, self.stream
+        answer, stream.answer, stream.goal, stream.sink = stream.answer, None, "", None
+        host = self.process.host
+        assert host is not None
+        host.core(stream).block(stream)
+        if answer is None or not isinstance(effect, Generate):
+            return
+        if why == "limit" and len(stream) >= self.kernel.context_of(self.process):
+            why = "full"
+        self.answer(Generated(why, bytes(self._captured), self._made))
+
+    def scored(self, scores: list[float]) -> None:
+        """See stream.Client."""
+        self.stream.goal = ""
+        assert self.process.host is not None
+        self.process.host.core(self.stream).block(self.stream)
+        self.answer(Scored(scores))
+
+    def faulted(self, detail: str) -> None:
+        """See stream.Client."""
+        self.kernel.leave(self.process, 1, detail)
+
+    def blocked(self, wchan: str) -> None:
+        """See stream.Client."""
+        self.wait(wchan)

@@ -1,0 +1,109 @@
+"""What the kernel writes down, and in which order: processes, tokens, ends, and detached output.
+
+Accepted means journaled. A detached process's bytes go to its log only after the journal has the
+tokens they come from, so a restart neither repeats nor drops. It knows no SQL and no file.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from llmsh.abi.errors import Error
+from llmsh.kernel.pipe import Pipe
+from llmsh.kernel.proc import Process
+
+Committed = Callable[[Error | None], None]
+"""Called on the kernel's thread when a record is on disk, or cannot be."""
+
+
+class Journal(Protocol):
+    """Where records go."""
+
+    def started(self, record: dict[str, Any], committed: Committed) -> None:
+        """A process was accepted."""
+
+    def tokens(self, pid: int, at: int, tokens: Sequence[int]) -> None:
+        """Tokens were appended at position `at` of a process's log."""
+
+    def ended(self, record: dict[str, Any]) -> None:
+        """A process has ended: pid, status, signal, reason, ended."""
+
+    def barrier(self, committed: Committed) -> None:
+        """Everything before this is on disk."""
+
+
+class Logs(Protocol):
+    """Logs of detached processes."""
+
+    def append(self, pid: int, data: bytes) -> None:
+        """Add bytes to a process's log."""
+
+    def read(self, pid: int, offset: int, most: int) -> tuple[int, bytes]:
+        """Bytes from an offset (negative: from the end) and the offset after them.
+
+        Raises Error ENOENT when there is no log."""
+
+
+class Ledger:
+    """Journal and logs, as the kernel uses them."""
+
+    def __init__(self, journal: Journal, logs: Logs, *, last_pid: int = 0, statuses: dict[int, dict[str, Any]] | None = None, lost: Sequence[str] = ()) -> None:
+        self.journal = journal
+        self.logs = logs
+        self.last_pid = last_pid
+        self.statuses = statuses or {}
+        self.lost = list(lost)
+        """A line for each process that the last daemon left running."""
+        self._waiting: dict[int, list[Callable[[], None]]] = {}
+
+    def started(self, process: Process, committed: Committed) -> None:
+        """The process is to be; `committed` says whether it may."""
+        record = {
+            "pid": process.pid,
+            "ppid": process.ppid,
+            "pgid": process.pgid,
+            "sid": process.sid,
+            "agent": process.agent,
+            "model": process.model,
+            "args": process.args,
+            "cwd": process.cwd,
+            "nice": process.nice,
+            "started": process.started,
+            "detached": process.detached,
+        }
+        self.journal.started(record, committed)
+
+    def tokens(self, process: Process, at: int, tokens: Sequence[int]) -> None:
+        """Tokens were appended to its log."""
+        self.journal.tokens(process.pid, at, tokens)
+
+    def ended(self, process: Process) -> None:
+        """It has ended."""
+        self.journal.ended({"pid": process.pid, "status": process.status, "signal": process.signal, "reason": process.reason, "ended": process.ended})
+
+    def sink(self, process: Process) -> Pipe:
+        """A pipe that leads to the process's log, by way of the journal."""
+        pipe = Pipe(1 << 16)
+        pid = process.pid
+
+        def flow() -> None:
+            if pipe.buffer:
+                data = pipe.take(len(pipe.buffer), hold=True)
+                self.journal.barrier(partial(written, data))
+
+        def written(data: bytes, error: Error | None) -> None:
+            self.logs.append(pid, data)
+            pipe.ack(len(data))
+            for call in self._waiting.pop(pid, []):
+                call()
+
+        pipe.on_data = flow
+        return pipe
+
+    def read_log(self, pid: int, offset: int, most: int) -> tuple[int, bytes]:
+        """See Logs.read."""
+        return self.logs.read(pid, offset, most)
+
+    def on_log(self, pid: int, call: Callable[[], None]) -> None:
+        """Call once when the log grows."""
+        self._waiting.setdefault(pid, []).append(call)

@@ -1,0 +1,122 @@
+"""What a caller may set of one run: sampling, limits, switches. Keys as in llmsh-run(1).
+
+The unit's values come first, the caller's replace them. It checks types and ranges, and knows no
+process.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from llmsh.abi.errors import Error
+from llmsh.abi.lease import Sampling
+from llmsh.abi.unit import Limits, Unit
+
+_LIMITS = {"tokens": "tokens", "max_tokens": "answer", "context": "context", "seconds": "seconds", "output": "output"}
+_RANGES = {
+    "temperature": (0.0, 100.0),
+    "top_k": (0, 1 << 20),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repeat_penalty": (0.0, 100.0),
+    "frequency_penalty": (-100.0, 100.0),
+    "presence_penalty": (-100.0, 100.0),
+    "penalty_last": (0, 1 << 16),
+    "seed": (0, (1 << 63) - 1),
+    "ignore_eos": (0, 1),
+}
+_FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty")
+
+
+class Params(msgspec.Struct, frozen=True):
+    """Parameters of one run, all decided."""
+
+    sampling: Sampling
+    limits: Limits
+    schema: str
+    raw: bool = False
+    shift: bool = False
+    deterministic: bool = False
+    scores: bool = False
+    json: bool = False
+    tty: bool = False
+    grace: float | None = None
+
+
+def _bad(name: str, wanted: str) -> Error:
+    return Error("EINVAL", f"{name}: expected {wanted}")
+
+
+def _number(name: str, value: Any, low: float, high: float) -> Any:
+    if isinstance(value, bool) and name != "ignore_eos":
+        raise _bad(name, "a number")
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise _bad(name, f"a number from {low} to {high}")
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """A list of strings, or JSON text of one (a map of the wire carries scalars only)."""
+    try:
+        items = json.loads(value) if isinstance(value, str) else value
+        items = msgspec.convert(items, list[str])
+    except (ValueError, RecursionError, msgspec.ValidationError) as exc:
+        raise _bad(name, "a list of strings") from exc
+    if len(items) > 32 or any(not item or len(item) > 256 for item in items):
+        raise _bad(name, "at most 32 strings of 1 to 256 characters")
+    return tuple(items)
+
+
+def _bias(value: Any) -> dict[int, float]:
+    try:
+        pairs = json.loads(value) if isinstance(value, str) else value
+        return msgspec.convert(pairs, dict[int, float], strict=False)
+    except (ValueError, RecursionError, msgspec.ValidationError) as exc:
+        raise _bad("logit_bias", "a map from token ids to numbers") from exc
+
+
+def _sampling(given: Mapping[str, Any]) -> Sampling:
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "stop":
+            fields[name] = _texts(name, value)
+        elif name == "logit_bias":
+            fields[name] = _bias(value)
+        elif name in _RANGES:
+            fields[name] = _number(name, value, *_RANGES[name])
+    try:
+        return msgspec.convert(fields, Sampling, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Error("EINVAL", str(exc)) from exc
+
+
+def _limits(unit: Unit, given: Mapping[str, Any]) -> Limits:
+    fields = msgspec.structs.asdict(unit.limits)
+    for name, field in _LIMITS.items():
+        if name in given:
+            value = _number(name, given[name], 0, 1 << 53)
+            fields[field] = value if field == "seconds" else int(value)
+    return Limits(**fields)
+
+
+def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
+    """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
+    for name, value in given.items():
+        known = name in _RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
+        if not known:
+            raise Error("EINVAL", f"no parameter {name[:64]!r}")
+        if name in _FLAGS and not isinstance(value, bool):
+            raise _bad(name, "true or false")
+    schema = given.get("schema", unit.schema)
+    if not isinstance(schema, str):
+        raise _bad("schema", "JSON text")
+    grace = given.get("grace")
+    return Params(
+        sampling=_sampling({**unit.sampling, **given}),
+        limits=_limits(unit, given),
+        schema=schema,
+        grace=None if grace is None else float(_number("grace", grace, 0, 3600)),
+        **{name: given[name] for name in _FLAGS if name in given},
+    )

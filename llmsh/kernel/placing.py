@@ -1,0 +1,92 @@
+"""Makes a process's context a conversation: render, compare with the log, cut, append.
+
+With `shift`, the oldest turns go until it fits. Nothing is computed here: the next lease does that,
+and only for what is new.
+"""
+
+from typing import TYPE_CHECKING
+
+from llmsh.abi.lease import Cut, Piece, Render, Reply
+from llmsh.abi.program import Context, Placed, Refused
+
+if TYPE_CHECKING:
+    from llmsh.kernel.interpreter import Interpreter
+
+EXACT_CUT = 256
+"""An exact stream is cut at multiples of this only, so that its chunks are the same in every run."""
+
+
+class Placing:
+    """One Context effect under way."""
+
+    def __init__(self, interpreter: "Interpreter", effect: Context) -> None:
+        self.interpreter = interpreter
+        self.effect = effect
+        self.pieces = list(effect.pieces)
+        self.dropped = 0
+
+    def render(self) -> None:
+        """Ask the engine's control thread for the tokens."""
+        host = self.interpreter.process.host
+        assert host is not None
+        host.request(Render(0, self.pieces, self.effect.raw), self._rendered)
+
+    def _rendered(self, reply: Reply) -> None:
+        process = self.interpreter.process
+        if not process.alive:
+            return
+        if reply.error:
+            self.interpreter.answer(Refused("EIO", reply.error))
+            return
+        tokens = reply.tokens[0]
+        context = self.interpreter.kernel.context_of(process)
+        if len(tokens) + max(1, self.effect.reserve) > context:
+            if self.effect.shift and self._drop_oldest():
+                self.render()
+                return
+            self.interpreter.answer(Refused("E2BIG", f"input of {len(tokens)} tokens, context of {context}"))
+            return
+        if not tokens:
+            self.interpreter.answer(Refused("EINVAL", "the prompt is empty"))
+            return
+        self._place(tokens)
+        self.interpreter.answer(Placed(len(tokens), context - len(tokens), self.dropped))
+
+    def _drop_oldest(self) -> bool:
+        """Drop the oldest turn after the system message; never the last one."""
+        first = 1 if self.pieces and self.pieces[0].role == "system" else 0
+        if len(self.pieces) - first <= 1:
+            return False
+        del self.pieces[first]
+        self.dropped += 1
+        # An answer whose question is gone says nothing.
+        while len(self.pieces) - first > 1 and _answers(self.pieces[first]):
+            del self.pieces[first]
+        return True
+
+    def _place(self, tokens: list[int]) -> None:
+        stream, host = self.interpreter.stream, self.interpreter.process.host
+        assert host is not None
+        keep = stream.common(tokens)
+        if keep == len(tokens):
+            # The last token is the next input: it is always fed anew.
+            keep -= 1
+        if stream.exact:
+            keep -= keep % EXACT_CUT
+        if keep < len(stream):
+            if stream.q and (stream.image or not host.facts.share or not keep):
+                host.core(stream).drop(stream)
+            stream.cut(keep)
+            if stream.q:
+                op = host.operation(stream, _cut_done)
+                host.post(Cut(stream.q, keep, op))
+                host.core(stream).cells.hold(stream, min(stream.held, stream.computed))
+        stream.append(tokens[keep:])
+
+
+def _answers(piece: Piece) -> bool:
+    return piece.role == "assistant"
+
+
+def _cut_done(stream: object, op: int, error: str, scores: list[float]) -> None:
+    """Nothing waits for a cut: what follows on the channel comes after it."""

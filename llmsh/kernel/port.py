@@ -1,0 +1,41 @@
+"""What a core asks of its device's host: the channel to the engine, seen from one core."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from llmsh.abi.lease import ToEngine
+from llmsh.kernel.stream import Stream
+
+Ended = Callable[[Stream, int, str, list[float]], None]
+"""Called with (stream, operation, error, scores) when the engine has done an operation."""
+
+
+class Port(Protocol):
+    """The way to the engine."""
+
+    token_bytes: int
+    """Bytes of the model's longest token."""
+    dropped: int
+    """Records that came too late to be appended."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine can take messages."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def post(self, message: ToEngine) -> None:
+        """Queue a message to the engine."""
+
+    def operation(self, stream: Stream, ended: Ended) -> int:
+        """A new operation's number; `ended` is called at its DONE, unless the engine dies."""
+
+    def enter(self, stream: Stream) -> None:
+        """Give the stream a sequence number of this incarnation."""
+
+    def forget(self, stream: Stream) -> None:
+        """The stream's sequence is being dropped."""
+
+    def panic(self, line: str) -> None:
+        """A bug of ours: said loudly, raised in tests."""

@@ -1,0 +1,119 @@
+"""One process: its record, and the one door through which its state changes.
+
+It does nothing itself. Fields are fenced by who may write them.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from llmsh.abi.program import Effect, Event, Image, Program, State
+from llmsh.abi.states import MOVES, RUN, SLEEP, STOPPED, ZOMBIE
+
+if TYPE_CHECKING:
+    from llmsh.kernel.caller import Caller
+    from llmsh.kernel.file import File
+    from llmsh.kernel.host import Host
+    from llmsh.kernel.outlet import Outlet
+    from llmsh.kernel.stream import Stream
+
+
+class Panic(Exception):  # noqa: N818 - it is named as kernels name it, and nobody but tests catches it
+    """What only a bug of ours can cause."""
+
+
+class Limits:
+    """What a process may use; 0 is no limit."""
+
+    __slots__ = ("answer", "context", "grace", "output", "seconds", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.answer = 0
+        self.context = 0
+        self.output = 0
+        self.seconds = 0.0
+        self.grace = 2.0
+
+
+class Process:
+    """A running agent, or what is left of it."""
+
+    def __init__(self, pid: int, ppid: int, pgid: int, sid: int, agent: str) -> None:
+        # Fixed at the start.
+        self.pid = pid
+        self.sid = sid
+        self.agent = agent
+        self.model = ""
+        self.tty = ""
+        self.args: list[str] = []
+        self.cwd = "/"
+        self.umask = 0o77
+        self.env: dict[str, str] = {}
+        self.started = 0.0
+        self.began = 0.0
+        self.detached = False
+        self.limits = Limits()
+        self.program: Program | None = None
+        self.image: Image | None = None
+        # Written by the table.
+        self.ppid = ppid
+        self.pgid = pgid
+        self.owner: Caller | None = None
+        """The connection that holds its descriptors and hears of its end."""
+        # Written by `move` only.
+        self.state = SLEEP
+        # Written by signal.
+        self.dying = 0
+        """Signal (or -status) that it will end by once it is quiet, 0 for none."""
+        self.pending: set[int] = set()
+        """Signals kept until it continues."""
+        # Written by the interpreter of effects.
+        self.program_state: State | None = None
+        self.effects: list[Effect] = []
+        self.waiting: Effect | None = None
+        self.wchan = ""
+        self.event: Event | None = None
+        """An answer that came while it was stopped."""
+        self.partial = bytearray()
+        # Written by exec.
+        self.files: list[File] = []
+        self.outlets: dict[int, Outlet] = {}
+        self.output = 0
+        # Written by the dispatcher and the host.
+        self.nice = 0
+        self.host: Host | None = None
+        self.stream: Stream | None = None
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self.device_ms = 0.0
+        # Written by exit.
+        self.status: int | None = None
+        self.ended = 0.0
+        self.signal = 0
+        self.reason = ""
+        self.timers: list[Any] = []
+        self.told = False
+        """Whether its owner has heard of its end."""
+        self.waiters: list[Callable[[], None]] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still do anything."""
+        return self.state != ZOMBIE
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal holds it."""
+        return self.state == STOPPED
+
+    def move(self, state: str) -> None:
+        """The only door: a move that the table does not allow is a panic."""
+        if state == self.state:
+            return
+        if state not in MOVES[self.state]:
+            raise Panic(f"process {self.pid}: {self.state} to {state}")
+        self.state = state
+
+    def run_state(self) -> str:
+        """R or S by what it waits for; where a stopped process goes back to."""
+        return SLEEP if self.wchan else RUN

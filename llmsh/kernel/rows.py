@@ -1,0 +1,114 @@
+"""Records of processes and devices, as `ps` and `lsdev` print them. Fields: abi/records.py."""
+
+from typing import TYPE_CHECKING, Any
+
+from llmsh.abi.limits import INIT
+from llmsh.abi.states import SLEEP, ZOMBIE
+from llmsh.kernel.host import Host
+from llmsh.kernel.proc import Process
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+
+def _stat(process: Process) -> str:
+    letter = process.state
+    if process.nice:
+        letter += "<" if process.nice < 0 else "N"
+    if process.stream is not None and process.stream.task.foreground:
+        letter += "+"
+    return letter
+
+
+def _memory(process: Process) -> dict[str, int]:
+    stream, host = process.stream, process.host
+    size = host.facts.cell_bytes if host is not None else 0
+    cells = min(stream.held, stream.computed) if stream is not None else 0
+    swap = stream.image if stream is not None else 0
+    counts = {"rss": cells, "shared": 0, "swap": swap}
+    return counts | {f"{name}_bytes": count * size for name, count in counts.items()}
+
+
+def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
+    """One row of ps."""
+    stream = process.stream
+    resident = stream is not None and stream.held > 0
+    return {
+        "pid": process.pid,
+        "ppid": process.ppid,
+        "pgid": process.pgid,
+        "sid": process.sid,
+        "stat": _stat(process),
+        "nice": process.nice,
+        "agent": process.agent,
+        "model": process.model,
+        "core": int(stream.exact) if stream is not None and resident else -1,
+        "tokens_in": process.tokens_in,
+        "tokens_out": process.tokens_out,
+        "ctx": len(stream) if stream is not None else 0,
+        **_memory(process),
+        "time_ms": round(process.device_ms),
+        "started": process.started,
+        "elapsed_ms": round((kernel.clock.now() - process.began) * 1000),
+        "tty": process.tty or "?",
+        "wchan": process.wchan or "-",
+        "status": process.status if process.state == ZOMBIE else None,
+        "args": " ".join([process.agent, *process.args])[:4096],
+    }
+
+
+def init(kernel: "Kernel") -> dict[str, Any]:
+    """The row of pid 1, which adopts and reaps."""
+    zeros = ("tokens_in", "tokens_out", "ctx", "rss", "shared", "swap", "rss_bytes", "shared_bytes", "swap_bytes")
+    return {
+        "pid": INIT,
+        "ppid": 0,
+        "pgid": INIT,
+        "sid": INIT,
+        "stat": SLEEP,
+        "nice": 0,
+        "agent": "init",
+        "model": "",
+        "core": -1,
+        **dict.fromkeys(zeros, 0),
+        "time_ms": 0,
+        "started": kernel.began_wall,
+        "elapsed_ms": round((kernel.clock.now() - kernel.began) * 1000),
+        "tty": "?",
+        "wchan": "wait",
+        "status": None,
+        "args": "init",
+    }
+
+
+def device(model: str, host: Host) -> dict[str, Any]:
+    """One row of lsdev."""
+    facts, cores = host.facts, host.cores.values()
+    used = sum(core.cells.used for core in cores)
+    return {
+        "name": host.device.name,
+        "kind": host.device.kind,
+        "model": model,
+        "pid": host.device.pid,
+        "state": host.state,
+        "incarnation": host.incarnation,
+        "threads": facts.threads,
+        "threads_batch": facts.threads_batch,
+        "cores": 1 + any(core.cells.used for core in cores if core.index),
+        "cells": facts.cells,
+        "cells_used": used,
+        "sequences": sum(len(core.cells.residents) for core in cores),
+        "cell_bytes": facts.cell_bytes,
+        "context": facts.context,
+        "tokens_in": host.tokens_in,
+        "tokens_out": host.tokens_out,
+        "steps": host.steps,
+    }
+
+
+def memory(model: str, host: Host) -> dict[str, Any]:
+    """One row of free: cells, then bytes."""
+    used = sum(core.cells.used for core in host.cores.values())
+    swap = sum(stream.image for stream in host.members)
+    counts = {"total": host.facts.cells, "used": used, "free": host.facts.cells - used, "shared": 0, "swap": swap}
+    return {"name": host.device.name, "model": model, **counts, **{f"{name}_bytes": count * host.facts.cell_bytes for name, count in counts.items()}}

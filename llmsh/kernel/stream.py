@@ -1,0 +1,170 @@
+"""One generation stream of a process: its token log, and what the engine knows of it.
+
+The log is the truth; everything else here is a cache that a death of the engine voids. It posts no
+message (core does) and knows no policy.
+"""
+
+from array import array
+from collections.abc import Callable
+from typing import Protocol
+
+from llmsh.abi.lease import Sampling
+from llmsh.kernel.pipe import Pipe
+from llmsh.kernel.sched import Task
+
+GENERATE, SCORE = "generate", "score"
+
+
+class Client(Protocol):
+    """Who owns a stream: hears what came of it."""
+
+    def made(self, tokens: int, ms: float) -> None:
+        """Tokens were appended and charged."""
+
+    def computed(self, tokens: int, ms: float) -> None:
+        """Input tokens were computed and charged."""
+
+    def released(self, data: bytes) -> None:
+        """Bytes of the answer that nothing can claim any more."""
+
+    def answered(self, why: str) -> None:
+        """The answer ended."""
+
+    def scored(self, scores: list[float]) -> None:
+        """The labels' sums of log-probabilities."""
+
+    def faulted(self, detail: str) -> None:
+        """The stream cannot go on, and only it."""
+
+    def wake(self) -> None:
+        """The engine is there again: ask for tokens if there is a goal."""
+
+    def blocked(self, wchan: str) -> None:
+        """The stream waits for this, or for nothing when empty."""
+
+
+class Answer:
+    """An answer being generated: where it starts, how far it may go, what of it is out."""
+
+    __slots__ = ("at", "data", "end", "sampling", "safe", "sent", "taken")
+
+    def __init__(self, at: int, end: int, sampling: Sampling) -> None:
+        self.at = at
+        self.end = end
+        """Length of the log at which it must end."""
+        self.sampling = sampling
+        self.data = bytearray()
+        self.taken = 0
+        """Bytes released so far; data[taken:] is held back."""
+        self.safe = 0
+        self.sent = False
+        """Whether the engine's incarnation knows of it."""
+
+    def release(self, safe: int) -> bytes:
+        """The bytes up to `safe` that were not released before."""
+        self.safe = max(self.safe, min(safe, len(self.data)))
+        out = bytes(self.data[self.taken : self.safe])
+        self.taken = self.safe
+        return out
+
+    def flush(self) -> bytes:
+        """All that is left: for an end that no stop string can claim."""
+        return self.release(len(self.data))
+
+
+class Stream:
+    """A sequence of tokens, and its place in the engine."""
+
+    def __init__(self, ident: int, client: Client, task: Task, exact: bool) -> None:
+        self.ident = ident
+        self.client = client
+        self.task = task
+        self.exact = exact
+        # The truth.
+        self.log: array[int] = array("i")
+        self.made = bytearray()
+        """1 for each token of the log that was generated, 0 for input."""
+        self.goal = ""
+        self.answer: Answer | None = None
+        self.labels: list[list[int]] = []
+        self.sink: Pipe | None = None
+        """Where the answer's bytes go, when that has a bound."""
+        # The engine's view, written by core and host.
+        self.q = 0
+        self.sent = 0
+        """Length of the engine's log."""
+        self.halted = 0
+        self.upto = 0
+        """Bound of the lease, 0 when quiet."""
+        self.halting = False
+        self.op = 0
+        """The operation under way, 0 for none; such a stream is quiet and is not leased."""
+        self.computed = 0
+        """Tokens whose keys and values exist, in cells or in an image."""
+        self.held = 0
+        """Cells reserved or in use."""
+        self.image = 0
+        """Cells' worth of tokens saved outside the cache."""
+        self.suspect = False
+        """It was in the step that the last engine died of."""
+        self.on_quiet: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return len(self.log)
+
+    @property
+    def leased(self) -> bool:
+        """Whether the engine may extend it."""
+        return self.upto > 0
+
+    @property
+    def ready_to_score(self) -> bool:
+        """Whether everything but the pending token is computed."""
+        return self.computed >= len(self.log) - 1
+
+    def append(self, tokens: list[int], made: bool = False) -> None:
+        """Extend the log."""
+        self.log.extend(tokens)
+        self.made.extend((b"\1" if made else b"\0") * len(tokens))
+
+    def cut(self, at: int) -> None:
+        """Shorten the log; cells and images behind it are worth nothing."""
+        del self.log[at:]
+        del self.made[at:]
+        self.sent = min(self.sent, at)
+        self.computed = min(self.computed, max(0, at - 1))
+
+    def common(self, tokens: list[int]) -> int:
+        """How many leading tokens the log shares with these."""
+        most = min(len(self.log), len(tokens))
+        new = array("i", tokens[:most])
+        if new == self.log[:most]:
+            return most
+        return next(index for index in range(most) if new[index] != self.log[index])
+
+    def void(self) -> None:
+        """The engine is gone: forget what it knew."""
+        self.q = self.sent = self.upto = self.op = self.computed = self.held = self.image = 0
+        self.halted = 0
+        self.halting = False
+        if self.answer is not None:
+            self.answer.sent = False
+
+    def credit(self, token_bytes: int) -> int:
+        """Tokens that the reader's room allows; an empty pipe always takes one."""
+        if self.sink is None:
+            return 1 << 30
+        held = len(self.answer.data) - self.answer.taken if self.answer is not None else 0
+        tokens = max(0, self.sink.room - held) // token_bytes
+        return tokens if tokens or not self.sink.empty else 1
+
+    def runs(self, start: int) -> list[tuple[list[int], bool]]:
+        """The log from `start` as runs of input and of generated tokens."""
+        out: list[tuple[list[int], bool]] = []
+        while start < len(self.log):
+            flag = self.made[start]
+            other = self.made.find(b"\0" if flag else b"\1", start)
+            end = other if other >= 0 else len(self.log)
+            out.append((self.log[start:end].tolist(), bool(flag)))
+            start = end
+        return out

@@ -1,0 +1,142 @@
+"""System calls on the kernel and its devices: hello, null, dmesg, uptime, free, lsdev, load, unload,
+sched, check, shutdown."""
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from llmsh.abi.errors import Error
+from llmsh.abi.states import RUN
+from llmsh.abi.version import BUILD, MAJOR, MINOR
+from llmsh.kernel import rows
+from llmsh.kernel.caller import Trap
+from llmsh.kernel.host import Host
+from llmsh.kernel.sched import POLICIES
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+
+def _up(kernel: "Kernel") -> int:
+    return round((kernel.clock.now() - kernel.began) * 1000)
+
+
+def sys_hello(kernel: "Kernel", call: Trap) -> None:
+    """hello(2)"""
+    if call["major"] != MAJOR:
+        raise Error("EVERSION", f"the daemon speaks version {MAJOR}.{MINOR}, you {call['major']}.{call['minor']}: llmsh daemon restart")
+    call.caller.greeted = True
+    call.ok({"major": MAJOR, "minor": MINOR, "build": BUILD, "pid": os.getpid(), "uptime_ms": _up(kernel)})
+
+
+def sys_null(kernel: "Kernel", call: Trap) -> None:
+    """null(2)"""
+    call.ok()
+
+
+def sys_dmesg(kernel: "Kernel", call: Trap) -> None:
+    """dmesg(2)"""
+    after = call["after"]
+    found = kernel.console.rows(after)
+    if found or not call["follow"]:
+        call.ok({"rows": found})
+        return
+
+    def more() -> None:
+        if not call.answered:
+            call.ok({"rows": kernel.console.rows(after)})
+
+    kernel.console.follow(more)
+
+
+def sys_uptime(kernel: "Kernel", call: Trap) -> None:
+    """uptime(2)"""
+    runnable = sum(process.state == RUN for process in kernel.table)
+    if not kernel.ticking:
+        kernel.load.note(kernel.clock.now(), runnable)
+    call.ok(
+        {
+            "up_ms": _up(kernel),
+            "started": kernel.began_wall,
+            "runnable": runnable,
+            "processes": len(kernel.table),
+            "sessions": kernel.table.sessions,
+            "load": kernel.load.averages(),
+        }
+    )
+
+
+def sys_free(kernel: "Kernel", call: Trap) -> None:
+    """free(2)"""
+    call.ok({"rows": [rows.memory(model, host) for model, host in kernel.hosts.items()]})
+
+
+def sys_lsdev(kernel: "Kernel", call: Trap) -> None:
+    """lsdev(2)"""
+    call.ok({"rows": [rows.device(model, host) for model, host in kernel.hosts.items()]})
+
+
+def sys_load(kernel: "Kernel", call: Trap) -> None:
+    """load(2): answers when the engine is ready."""
+    model = call["model"] or kernel.settings.model
+    host = kernel.host(model)
+    if host.ready:
+        call.ok({"name": model})
+    else:
+        host.on_ready.append(partial(_loaded, call, model, host))
+
+
+def _loaded(call: Trap, model: str, host: Host) -> None:
+    if host.failure:
+        call.fail(Error("ENOEXEC", f"{model}: {host.failure}"))
+    else:
+        call.ok({"name": model})
+
+
+def sys_unload(kernel: "Kernel", call: Trap) -> None:
+    """unload(2)"""
+    host = kernel.hosts.get(call["model"])
+    if host is None:
+        raise Error("ENODEV", f"{call['model']}: not loaded")
+    if host.members:
+        raise Error("EBUSY", f"{call['model']}: {len(host.members)} processes use it")
+    kernel.unload(call["model"])
+    call.ok()
+
+
+def sys_sched(kernel: "Kernel", call: Trap) -> None:
+    """sched(2)"""
+    policy = call["policy"]
+    if policy:
+        if policy not in POLICIES:
+            raise Error("EINVAL", f"{policy}: no such policy; there are {', '.join(POLICIES)}")
+        kernel.policy = policy
+        for host in kernel.hosts.values():
+            host.policy = policy
+            for core in host.cores.values():
+                core.switch(policy)
+                core.plan()
+    call.ok({"policy": kernel.policy, "policies": list(POLICIES)})
+
+
+def sys_check(kernel: "Kernel", call: Trap) -> None:
+    """check(2)"""
+    hosts = kernel.hosts.values()
+    call.ok(
+        {
+            "faults": kernel.check(),
+            "processes": len(kernel.table),
+            "pipes": sum(len(caller.pipes) for caller in kernel.callers.values()),
+            "cells": sum(core.cells.used for host in hosts for core in host.cores.values()),
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "dropped": sum(host.dropped for host in hosts),
+        }
+    )
+
+
+def sys_shutdown(kernel: "Kernel", call: Trap) -> None:
+    """shutdown(2)"""
+    if kernel.on_stop is None:
+        raise Error("ENOSYS", "this daemon is stopped by whoever started it")
+    call.ok()
+    kernel.on_stop(call["grace_ms"])

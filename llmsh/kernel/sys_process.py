@@ -1,0 +1,142 @@
+"""System calls on processes: run, kill, wait, ps, renice, setpgid, foreground."""
+
+from typing import TYPE_CHECKING
+
+from llmsh.abi.errors import Error
+from llmsh.abi.limits import INIT
+from llmsh.abi.nice import clamp
+from llmsh.abi.signals import SIGNALS
+from llmsh.abi.states import ZOMBIE
+from llmsh.kernel import ending, exec, foreground, rows, signals
+from llmsh.kernel.caller import Caller, Trap
+from llmsh.kernel.proc import Process
+
+if TYPE_CHECKING:
+    from llmsh.kernel.kernel import Kernel
+
+
+def sys_run(kernel: "Kernel", call: Trap) -> None:
+    """run(2)"""
+    exec.run(kernel, call)
+
+
+def _target(kernel: "Kernel", pid: int) -> list[Process]:
+    if pid == INIT:
+        raise Error("EPERM", "1: init takes no signal and no nice value")
+    if pid in (0, -1):
+        raise Error("EINVAL", f"{pid}: name a process or a group")
+    return kernel.table.group(-pid) if pid < 0 else [kernel.table.get(pid)]
+
+
+def sys_kill(kernel: "Kernel", call: Trap) -> None:
+    """kill(2): answers when the signal has taken effect on every target."""
+    number = call["sig"]
+    if number and number not in SIGNALS:
+        raise Error("EINVAL", f"{number}: no such signal")
+    targets = _target(kernel, call["pid"])
+    left = len(targets)
+
+    def done() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            call.ok({"sent": len(targets)})
+
+    for process in targets:
+        signals.send(kernel, process, number, done)
+
+
+def sys_wait(kernel: "Kernel", call: Trap) -> None:
+    """wait(2)"""
+    pid, caller = call["pid"], call.caller
+    if pid == -1:
+        _wait_any(kernel, call)
+        return
+    process = kernel.table.find(pid)
+    if process is None or not process.alive:
+        kept = kernel.statuses.get(pid)
+        if kept is None:
+            raise Error("ECHILD", f"{pid}: no such process, and no status kept of one")
+        call.ok(kept)
+        if process is not None and process.owner is caller:
+            ending.reap(kernel, process)
+        return
+    _later(kernel, call, [process])
+
+
+def _wait_any(kernel: "Kernel", call: Trap) -> None:
+    children = [process for process in map(kernel.table.find, sorted(call.caller.pids)) if process is not None]
+    if not children:
+        raise Error("ECHILD", "this connection has no child")
+    for process in children:
+        if process.state == ZOMBIE:
+            call.ok(ending.status_of(process))
+            ending.reap(kernel, process)
+            return
+    _later(kernel, call, children)
+
+
+def _later(kernel: "Kernel", call: Trap, processes: list[Process]) -> None:
+    """Answer at the first end of one of them, or at the time limit."""
+    if call["nohang"]:
+        raise Error("EAGAIN", "still running")
+    caller: Caller = call.caller
+
+    def ended(process: Process) -> None:
+        if not call.answered:
+            call.ok(ending.status_of(process))
+            if process.owner is caller:
+                ending.reap(kernel, process)
+
+    for process in processes:
+        process.waiters.append(lambda process=process: ended(process))  # type: ignore[misc]  # binds the loop variable
+    if call["timeout_ms"] >= 0:
+        kernel.clock.call_later(call["timeout_ms"] / 1000, lambda: call.fail(Error("ETIMEDOUT", "still running")))
+
+
+def sys_ps(kernel: "Kernel", call: Trap) -> None:
+    """ps(2)"""
+    wanted = call["pids"]
+    found = [rows.init(kernel)] if not wanted or INIT in wanted else []
+    if wanted:
+        some = [kernel.table.find(pid) for pid in wanted]
+        found += [rows.process(kernel, process) for process in some if process is not None]
+    else:
+        found += [rows.process(kernel, process) for process in kernel.table]
+    call.ok({"rows": found})
+
+
+def sys_renice(kernel: "Kernel", call: Trap) -> None:
+    """renice(2)"""
+    nice = 0
+    for process in _target(kernel, call["pid"]):
+        nice = process.nice = clamp(process.nice + call["nice"] if call["relative"] else call["nice"])
+        stream, host = process.stream, process.host
+        if stream is not None:
+            stream.task.nice = nice
+            if host is not None and host.cores:
+                host.core(stream).requeue(stream)
+                host.core(stream).plan()
+    call.ok({"nice": nice})
+
+
+def sys_setpgid(kernel: "Kernel", call: Trap) -> None:
+    """setpgid(2)"""
+    process = kernel.table.get(call["pid"])
+    pgid = call["pgid"] or process.pid
+    if pgid != process.pid:
+        if not kernel.table.has_group(pgid):
+            raise Error("ESRCH", f"{pgid}: no such process group")
+        if any(member.sid != process.sid for member in kernel.table.group(pgid)):
+            raise Error("EPERM", f"{pgid}: that group is in another session")
+    kernel.table.set_group(process, pgid)
+    call.ok({"pgid": pgid})
+
+
+def sys_foreground(kernel: "Kernel", call: Trap) -> None:
+    """foreground(2)"""
+    for process in kernel.table.group(call["pgid"]):
+        foreground.put(process, call["on"])
+        if call["on"]:
+            foreground.boost(process, kernel.settings.boost_tokens)
+    call.ok()

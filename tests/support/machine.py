@@ -1,0 +1,216 @@
+"""A whole kernel on a clock that stands still: real parts everywhere, a fake device below.
+
+A Client speaks to it as a connection does, frame by frame, and keeps what it hears.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmsh.abi.errors import Error
+from llmsh.abi.program import Program
+from llmsh.abi.unit import Unit
+from llmsh.drivers.fake import FakeDevice
+from llmsh.drivers.fakeclock import FakeClock
+from llmsh.drivers.fakecore import Options
+from llmsh.drivers.faketext import Writer
+from llmsh.kernel.console import Console
+from llmsh.kernel.kernel import Kernel
+from llmsh.kernel.ledger import Committed, Ledger
+from llmsh.kernel.settings import Settings
+from llmsh.programs.table import PROGRAMS
+
+UNITS = {
+    "ask": Unit(name="ask", kind="prompt", description="asks", sampling={"ignore_eos": True}),
+    "say": Unit(name="say", kind="prompt", description="says"),
+    "each": Unit(name="each", kind="filter", description="a line in, a line out"),
+    "talk": Unit(name="talk", kind="chat", description="talks"),
+    "sort": Unit(name="sort", kind="classify", description="sorts", labels=("good", "bad", "so and so")),
+}
+
+
+class Memory:
+    """Journal and logs in memory; `full` refuses what comes."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.logged: dict[int, list[int]] = {}
+        self.ends: list[dict[str, Any]] = []
+        self.texts: dict[int, bytearray] = {}
+        self.full = False
+
+    def started(self, record: dict[str, Any], committed: Committed) -> None:
+        self.records.append(record)
+        committed(Error("ENOSPC") if self.full else None)
+
+    def tokens(self, pid: int, at: int, tokens: Sequence[int]) -> None:
+        log = self.logged.setdefault(pid, [])
+        log.extend(tokens)
+
+    def ended(self, record: dict[str, Any]) -> None:
+        self.ends.append(record)
+
+    def barrier(self, committed: Committed) -> None:
+        committed(None)
+
+    def append(self, pid: int, data: bytes) -> None:
+        self.texts.setdefault(pid, bytearray()).extend(data)
+
+    def read(self, pid: int, offset: int, most: int) -> tuple[int, bytes]:
+        if pid not in self.texts:
+            raise Error("ENOENT")
+        data = bytes(self.texts[pid])
+        start = offset if offset >= 0 else max(0, len(data) + offset)
+        return start + len(data[start : start + most]), data[start : start + most]
+
+
+class Peer:
+    """An OS process that exists in name only."""
+
+    def __init__(self, pid: int = 100, sid: int = 100, tty: str = "") -> None:
+        self.pid, self.sid, self.tty, self.uid = pid, sid, tty, 1000
+        self.fg = False
+        self.held = False
+        self.continued = 0
+
+    def foreground(self) -> bool:
+        return self.fg
+
+    def stopped(self) -> bool:
+        return self.held
+
+    def cont(self) -> None:
+        self.held = False
+        self.continued += 1
+
+
+class Client:
+    """A connection: calls go in as frames, answers and events are kept. Reads all output at once
+    unless `reading` is off; answers `want` from `supply`."""
+
+    def __init__(self, machine: "Machine", peer: Peer | None = None) -> None:
+        self.machine = machine
+        self.peer = peer or Peer()
+        self.writable = True
+        self.reading = True
+        self.closed = ""
+        self.replies: dict[int, tuple[dict[str, Any], bytes]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.out: dict[int, bytearray] = {}
+        self.err: dict[int, bytearray] = {}
+        self.supply: dict[int, bytearray] = {}
+        self.finished: set[int] = set()
+        self.wanted: dict[int, int] = {}
+        self._id = 0
+        machine.kernel.connect(self)
+        self.call("hello", major=1)
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        if "id" in head:
+            self.replies[head["id"]] = (head, body)
+            return
+        self.events.append(head)
+        if head["ev"] == "out":
+            kept = self.out if head["fd"] == 1 else self.err
+            kept.setdefault(head["pid"], bytearray()).extend(body)
+            if self.reading:
+                self.machine.clock.call_later(0, lambda: self.post("ack", pid=head["pid"], fd=head["fd"], n=len(body)))
+        elif head["ev"] == "want":
+            self.wanted[head["pid"]] = head["n"]
+            if head["pid"] in self.supply:
+                self.machine.clock.call_later(0, lambda: self._give(head["pid"], head["n"]))
+
+    def _give(self, pid: int, most: int) -> None:
+        data = bytes(self.supply[pid][:most])
+        del self.supply[pid][:most]
+        self.post("write", data, pid=pid, fd=0, eof=not self.supply[pid])
+
+    def close(self, reason: str) -> None:
+        self.closed = reason
+        self.machine.kernel.disconnect(self)
+
+    def post(self, name: str, body: bytes = b"", **args: Any) -> int:
+        """Send a call; returns its id."""
+        self._id += 1
+        self.machine.kernel.trap(self, {"id": self._id, "call": name, "args": args}, body)
+        return self._id
+
+    def answer(self, ident: int) -> dict[str, Any]:
+        """The result of a call that has been answered. Raises Error."""
+        head, _ = self.replies[ident]
+        if "err" in head:
+            raise Error(head["err"], head["msg"])
+        result: dict[str, Any] = head["ok"]
+        return result
+
+    def call(self, name: str, body: bytes = b"", **args: Any) -> dict[str, Any]:
+        """A call that is answered at once."""
+        return self.answer(self.post(name, body, **args))
+
+    def run(self, agent: str = "ask", text: str = "hi", **args: Any) -> int:
+        """Start an agent; its pid."""
+        given = {"agent": agent, "args": [text] if text else [], "model": "fake", **args}
+        pid: int = self.call("run", **given)["pid"]
+        return pid
+
+    def exited(self, pid: int) -> dict[str, Any] | None:
+        """The exit event of a process, if it came."""
+        return next((event for event in self.events if event["ev"] == "exit" and event["pid"] == pid), None)
+
+    def row(self, pid: int) -> dict[str, Any]:
+        """The process's row of ps."""
+        rows: list[dict[str, Any]] = self.call("ps", pids=[pid])["rows"]
+        return rows[0]
+
+
+class Machine:
+    """Kernel, clock and one fake device, which is ready."""
+
+    def __init__(self, options: Options | None = None, writer: Writer | None = None, settings: Settings | None = None, programs: dict[str, Program] | None = None) -> None:
+        self.clock = FakeClock()
+        self.memory = Memory()
+        self.options = options or Options()
+        self.writer = writer
+        self.devices: dict[str, FakeDevice] = {}
+        self.console = Console(self.clock)
+        self.kernel = Kernel(
+            clock=self.clock,
+            settings=settings or Settings(strict=True),
+            ledger=Ledger(self.memory, self.memory),
+            programs=programs or PROGRAMS,
+            make_device=self.make_device,
+            units=self.unit,
+            console=self.console,
+        )
+
+    def make_device(self, model: str) -> FakeDevice:
+        if not model.startswith("fake"):
+            raise Error("ENODEV", f"{model}: no such model")
+        self.devices[model] = FakeDevice(model, self.clock, self.options, self.writer)
+        return self.devices[model]
+
+    @property
+    def device(self) -> FakeDevice:
+        return self.devices["fake"]
+
+    def unit(self, name: str) -> Unit:
+        if name not in UNITS:
+            raise Error("ENOENT", f"{name}: no such agent")
+        return UNITS[name]
+
+    def client(self, **peer: Any) -> Client:
+        return Client(self, Peer(**peer))
+
+    def go(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+
+    def lines(self) -> list[str]:
+        """What dmesg shows."""
+        return [row["line"] for row in self.console.rows()]
+
+    def sound(self) -> None:
+        """The books of kernel and device are right."""
+        assert self.kernel.check() == []
+        for device in self.devices.values():
+            if device.engine is not None:
+                assert device.engine.check() == []
