@@ -65,18 +65,26 @@ def become(shell: Shell, segment: list[Simple], report: Report) -> int:
 
 def run(shell: Shell, lines: list[list[str]], report: Report) -> int:
     """In a child that has its descriptors: run agents given by their command lines, end as they do."""
-    from llmsh.lib import agent, foreground, spawn, start
+    from llmsh.lib import agent, foreground, spawn
     from llmsh.lib.leave import leave
+    from llmsh.lib.options import Shown, Usage
+    from llmsh.lib.start import agent_spec
 
     os.environ.clear()
     os.environ.update(shell.variables.environment())
     name = lines[0][0]
     try:
-        specs = [start.spec(line[0], line[1:]) for line in lines]
+        specs = [agent_spec(line[0], line[1:]) for line in lines]
         conn = spawn.connect()
         pids = agent.start(conn, specs)
         report(pids)
         endings = foreground.attend(conn, pids, name=name)
+    except Shown as shown:
+        term.out(str(shown))
+        return 0
+    except Usage as error:
+        term.complain(name, f"{error} (see `{name} --help`)")
+        return 2
     except Error as error:
         term.complain(name, error.detail)
         return error.status

@@ -8,9 +8,9 @@ import os
 import sys
 from typing import NoReturn
 
-from llmsh.lib import commands
+from llmsh.lib import commands, term
 from llmsh.sh import lookup, redirect, special
-from llmsh.sh.errors import ExitShell, ShellError
+from llmsh.sh.errors import ExitShell, ShellError, ShellSyntaxError
 from llmsh.sh.lookup import AGENT, BUILTIN, DENIED, NOTHING, SPECIAL, Found
 from llmsh.sh.process import Report, foreground, spawn
 from llmsh.sh.quote import quote
@@ -55,8 +55,10 @@ def become(shell: Shell, command: Simple, words: list[str] | None, report: Repor
         return 1
     assign(shell, command.assignments, export=True)
     found, args = resolve(shell, words)
+    if found.kind not in (AGENT, BUILTIN) or not any(lookup.unit(word) for word in words):
+        report([])  # No agent will run: whoever waits to hear of one need not.
     if found.kind == SPECIAL:
-        return special.TABLE[found.name].run(shell, args)
+        return _guarded(shell, args)
     if found.kind == BUILTIN:
         os.environ.clear()
         os.environ.update(shell.variables.environment())
@@ -133,23 +135,31 @@ def _special(shell: Shell, command: Simple, args: list[str]) -> int:
                 raise ExitShell(2)
             return 1
         assign(shell, command.assignments, export=not entry.keeps)
-        status = entry.run(shell, args)
+        status = _guarded(shell, args)
         if args == ["exec"]:
             redirect.forget(saved)
         return status
-    except ShellError as error:
-        if entry.keeps and not shell.interactive:
-            shell.complain(f"{args[0]}: {error}")
-            raise ExitShell(2) from error
-        shell.complain(f"{args[0]}: {error}")
-        return error.status
-    except OSError as error:
-        shell.complain(f"{args[0]}: {cause(error)}")
-        return 1
     finally:
         shell.saved.pop()
         redirect.restore(saved)
         shell.variables.restore(before)
+
+
+def _guarded(shell: Shell, args: list[str]) -> int:
+    """Call a special builtin; what a user did wrong becomes one line and a status, or the script's end."""
+    entry = special.TABLE[args[0]]
+    try:
+        return entry.run(shell, args)
+    except ShellSyntaxError:
+        raise
+    except ShellError as error:
+        term.complain(args[0], str(error))
+        if entry.keeps and not shell.interactive:
+            raise ExitShell(error.status if error.status != 1 else 2) from error
+        return error.status
+    except OSError as error:
+        term.complain(args[0], cause(error))
+        return 1
 
 
 def _builtin(shell: Shell, command: Simple, found: Found, args: list[str]) -> int:

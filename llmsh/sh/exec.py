@@ -4,6 +4,8 @@ It knows statuses and which parts of a pipeline are agents; simple commands are 
 children process.py's.
 """
 
+import signal
+
 from llmsh.sh import command as simple
 from llmsh.sh import redirect
 from llmsh.sh.agent import segments
@@ -93,6 +95,7 @@ def _body(shell: Shell, command: Command) -> Body:
         return lambda report: simple.become(shell, command, None, report)
 
     def body(report: Report) -> int:
+        report([])
         if not simple.redirected(shell, command.redirects, None):
             return 1
         return run_list(shell, command.body)
@@ -118,8 +121,11 @@ def _launch(shell: Shell, command: AndOr) -> int:
     job = spawn(shell, bodies, command.text, background=True)
     shell.jobs.list(job)
     last = job.processes[-1]
-    if _may_report(shell, command):
+    try:
         job.hear(block=True)
+    except KeyboardInterrupt:
+        job.signal(signal.SIGINT)
+        raise
     shell.last_background = last.agents[-1] if last.agents else last.pid
     if shell.interactive:
         shell.complain_plain(f"[{job.number}] {shell.last_background}")

@@ -153,17 +153,30 @@ def _enter(shell: Shell, pgid: int, ends: tuple[int, int, int], background: bool
         if fd >= 0 and fd != place:
             os.dup2(fd, place, inheritable=True)
             os.close(fd)
-    return body(lambda pids: _tell(told, pids))
+    return body(_Teller(told))
 
 
-def _tell(fd: int, pids: list[int]) -> None:
-    os.write(fd, (" ".join(map(str, pids)) + "\n").encode())
-    os.close(fd)
+class _Teller:
+    """Tells the shell, once, which agents this child stands for; the shell may be waiting for it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __call__(self, pids: list[int]) -> None:
+        if self._fd >= 0:
+            os.write(self._fd, (" ".join(map(str, pids)) + "\n").encode())
+            os.close(self._fd)
+            self._fd = -1
 
 
 def subshell(shell: Shell, body: List) -> Body:
     """A list as a child's body."""
-    return lambda report: shell.run(shell, body)
+
+    def run(report: Report) -> int:
+        report([])
+        return shell.run(shell, body)
+
+    return run
 
 
 # Waiting.
