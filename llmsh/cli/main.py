@@ -1,0 +1,69 @@
+"""The `llmsh` program: finds what its first word asks for and runs it, loading little.
+
+`llmsh NAME ...` is a command of builtins/; everything else (a terminal, -c, a script) is the shell's,
+which is loaded only then.
+"""
+
+import os
+import signal
+import sys
+
+from llmsh.abi.version import BUILD
+from llmsh.lib import commands, term
+
+_USAGE = """\
+Usage: llmsh                      the shell
+       llmsh -c COMMANDS          run commands
+       llmsh FILE, llmsh -- FILE  run a script (a name needs a slash or --)
+       llmsh NAME [ARGUMENT]...   run one command; llmsh help lists them
+       llmsh --version | --help
+
+Language models as processes: run, list, stop, continue, kill and pipe agents.
+"""
+
+
+def _standard_descriptors() -> None:
+    """Open those of 0, 1, 2 that are closed, the wrong way round, so that using them is an error
+    and no socket of ours takes their numbers."""
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", mode)
+
+
+def _unix_signals() -> None:
+    """Ctrl-C and a reader that goes away end us as they end any program, without a word."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _shell(argv: list[str]) -> int:
+    from llmsh.sh.main import main as shell
+
+    # The shell handles Ctrl-C and broken pipes itself.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    return int(shell(argv))
+
+
+def _is_shell(argv: list[str]) -> bool:
+    return not argv or "/" in argv[0] or (argv[0][:1] in "-+" and argv[0] not in ("--version", "--help", "-h"))
+
+
+def main() -> int:
+    """The console script. Returns the exit status."""
+    _standard_descriptors()
+    argv = sys.argv[1:]
+    _unix_signals()
+    if _is_shell(argv):
+        return _shell(argv)
+    if argv[0] in ("--help", "-h"):
+        term.out(_USAGE)
+        return 0
+    if argv[0] == "--version":
+        term.line(f"llmsh {BUILD}")
+        return 0
+    return commands.invoke(argv[0], argv[1:])

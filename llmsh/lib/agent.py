@@ -1,0 +1,102 @@
+"""What to run: an agent with its arguments, and how it is started over a connection.
+
+It knows the run and pipe calls; what a command line means is start.py's.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from llmsh.abi.errors import Error
+from llmsh.abi.limits import ENV_KEPT
+from llmsh.lib import calls
+from llmsh.lib.conn import Connection
+
+Scalar = str | int | float | bool
+
+
+class AgentSpec(NamedTuple):
+    """One agent to run. `reads`: it reads its standard input (it has no text argument, or was given `-`)."""
+
+    agent: str
+    args: tuple[str, ...] = ()
+    options: Mapping[str, Scalar] = {}
+    params: Mapping[str, Scalar] = {}
+    model: str = ""
+    nice: int = 0
+    reads: bool = True
+    capacity: int = 0
+    """Bytes of the pipe it writes to, 0 for the usual."""
+
+
+def text(value: str) -> str:
+    """An argument as the kernel takes it: bytes that are no UTF-8 become U+FFFD."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _cwd() -> str:
+    try:
+        return text(os.getcwd())
+    except OSError:
+        return "/"
+
+
+def start(
+    conn: Connection,
+    specs: Sequence[AgentSpec],
+    *,
+    stdout: str = "client",
+    stderr: str = "client",
+    detach: bool = False,
+    pgid: int = 0,
+) -> list[int]:
+    """Start agents joined by kernel pipes in one group; their pids, in order.
+
+    The first reads the client, the last writes `stdout`. `detach` sends all output to logs. Raises
+    Error; what had started is ended.
+    """
+    cwd, umask = _cwd(), _umask()
+    env = {name: text(os.environ[name]) for name in ENV_KEPT if name in os.environ}
+    pids: list[int] = []
+    deaf: list[int] = []
+    stdin = "client" if specs[0].reads else "null"
+    for at, spec in enumerate(specs):
+        last = at == len(specs) - 1
+        joined = not last and specs[at + 1].reads
+        pipe = f"pipe:{calls.pipe(conn, spec.capacity)}" if joined else ""
+        try:
+            pid, pgid = calls.run(
+                conn,
+                text(spec.agent),
+                args=[text(arg) for arg in spec.args],
+                options=spec.options,
+                params=spec.params,
+                model=text(spec.model),
+                stdin=stdin,
+                stdout=stdout if last else pipe or "client",
+                stderr="log" if detach else stderr,
+                nice=spec.nice,
+                pgid=pgid,
+                detach=detach,
+                cwd=cwd,
+                umask=umask,
+                env=env,
+            )
+        except Error:
+            if pids:
+                conn.post("kill", pid=-pgid, sig=1)
+            raise
+        pids.append(pid)
+        if not last and not joined:
+            deaf.append(pid)
+        stdin = pipe or "null"
+    # Whoever writes to an agent that does not read writes to a closed pipe, as in any pipeline.
+    for pid in deaf:
+        calls.close(conn, pid, 1)
+    return pids

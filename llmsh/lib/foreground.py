@@ -1,0 +1,298 @@
+"""The foreground client: a process of the machine that stands for agents and behaves as they would.
+
+Its input is read only when an agent wants it, its output is written as it comes, its signals are the
+agents', and it stops, continues and dies as they do. It keeps no buffer beyond what the kernel has
+leased to its descriptors. How a command line becomes agents is start.py's.
+"""
+
+import os
+import select
+import signal
+from collections.abc import Sequence
+
+from llmsh.abi.errors import Error
+from llmsh.abi.limits import BODY_CHUNK
+from llmsh.lib import agent, term
+from llmsh.lib.agent import AgentSpec
+from llmsh.lib.catch import Catcher
+from llmsh.lib.conn import Connection
+from llmsh.lib.leave import Ending
+from llmsh.lib.outlet import Outlet
+
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_CAUGHT = (*_PASSED_ON, signal.SIGTSTP, signal.SIGCONT)
+
+
+class Client:
+    """Stands for the agents of one group until all have ended. `pids` are in the pipeline's order."""
+
+    def __init__(
+        self, conn: Connection, pids: Sequence[int], pgid: int, fds: tuple[int, int, int], *, name: str
+    ) -> None:
+        self.conn = conn
+        self.pids = list(pids)
+        self.group = -pgid
+        self.name = name
+        self.stdin = fds[0]
+        self.outlets = {1: Outlet(fds[1]), 2: Outlet(fds[2])}
+        self.endings: dict[int, Ending] = {}
+        self.stopped: set[int] = set()
+        self.wanted: tuple[int, int] | None = None
+        """(pid, bytes) that an agent asked for."""
+        self.failed = False
+        """An error of ours (a full disk) makes the status 1 whatever the agent's."""
+        self.asked: dict[int, int] = {}
+        """Signal to the id of the call that passes it on, until that is answered."""
+        self.told: set[int] = set()
+        """Signals passed on at some time."""
+        self.killed = 0
+        self.caught = Catcher(_CAUGHT)
+        self.pending: list[int] = []
+        """Signals caught and not yet done."""
+        self.orphan = False
+        """Nobody could continue us if we stopped, so a background read must fail instead."""
+
+    # What is under way.
+
+    def alive(self) -> list[int]:
+        """Agents that have not ended."""
+        return [pid for pid in self.pids if pid not in self.endings]
+
+    def done(self) -> bool:
+        """Whether there is nothing left to stand for."""
+        if self.killed:
+            return True
+        return not self.alive() and not self.blocked()
+
+    def run(self) -> list[Ending]:
+        """Until the end. Raises Error EHOSTDOWN when the daemon goes away."""
+        with self.caught:
+            while True:
+                self.events()
+                if self.done():
+                    break
+                self.follow()
+                if self.conn.lost and self.alive():
+                    raise Error("EHOSTDOWN", "the daemon went away")
+                self.turn()
+        if self.killed:
+            return [Ending(pid, 128 + self.killed, self.killed) for pid in self.pids]
+        ends = [self.endings.get(pid, Ending(pid, 0)) for pid in self.pids]
+        if self.failed:
+            ends[-1] = Ending(ends[-1].pid, 1)
+        return ends
+
+    def turn(self) -> None:
+        """Wait for whatever can happen, and do it."""
+        poller = select.poll()
+        poller.register(self.caught, select.POLLIN)
+        if not self.conn.lost:
+            poller.register(self.conn, select.POLLIN)
+        for outlet in self.outlets.values():
+            if not outlet.closed and (outlet.waiting or self.alive()):
+                # With no event asked for, poll still says POLLERR: the reader went away.
+                poller.register(outlet.fd, select.POLLOUT if outlet.waiting else 0)
+        if self.wanted is not None:
+            if not self.orphan and self.in_background():
+                self.stop(signal.SIGTTIN)
+                return
+            poller.register(self.stdin, select.POLLIN)
+        ready = dict(poller.poll())
+        self.pending += self.caught.read()
+        while self.pending:
+            self.signal(self.pending.pop(0))
+        if self.conn.fileno() in ready:
+            self.conn.pump()
+            self.answers()
+        for fd, outlet in self.outlets.items():
+            if outlet.fd in ready and not outlet.closed:
+                self.drain(fd, outlet, ready[outlet.fd])
+        if self.wanted is not None and self.stdin in ready:
+            self.read(*self.wanted)
+
+    def post(self, call: str, body: bytes = b"", **args: object) -> None:
+        """A call without reply; that the daemon is gone shows when we read."""
+        try:
+            self.conn.post(call, body, **args)
+        except Error:
+            return
+
+    # From the kernel.
+
+    def events(self) -> None:
+        """Do what the kernel said."""
+        while self.conn.events:
+            head, body = self.conn.events.popleft()
+            pid = int(head.get("pid", 0))
+            if head["ev"] == "out":
+                self.take(pid, int(head["fd"]), body)
+            elif head["ev"] == "want":
+                self.wanted = (pid, int(head["n"]))
+            elif head["ev"] == "stat":
+                self.state(pid, str(head["stat"]))
+            elif head["ev"] == "exit":
+                self.endings[pid] = Ending(
+                    pid, int(head.get("status") or 0), int(head.get("signal") or 0), str(head.get("reason") or "")
+                )
+                if self.wanted is not None and self.wanted[0] == pid:
+                    self.wanted = None
+                for outlet in self.outlets.values():
+                    outlet.end(pid)
+
+    def take(self, pid: int, fd: int, body: bytes) -> None:
+        """Output of an agent."""
+        outlet = self.outlets[fd]
+        if not outlet.closed:
+            outlet.put(pid, body)
+        elif fd == 2:  # nobody reads its notes: that must not hold it up
+            self.post("ack", pid=pid, fd=fd, n=len(body))
+
+    def state(self, pid: int, state: str) -> None:
+        """An agent stopped or went on. A stop from before our own CONT is an old story."""
+        if state == "T" and signal.SIGCONT not in self.asked:
+            self.stopped.add(pid)
+        else:
+            self.stopped.discard(pid)
+
+    def follow(self) -> None:
+        """When all agents have stopped, stop too: somebody sent them STOP."""
+        if self.stopped and self.stopped.issuperset(self.alive()) and not self.stopping():
+            if select.select([self.conn], [], [], 0)[0]:
+                return  # what has come meanwhile may be the continuation
+            self.pause(signal.SIGSTOP)
+
+    def stopping(self) -> bool:
+        """Whether a stop of ours is on its way to the agents."""
+        return signal.SIGTSTP in self.asked or signal.SIGTTIN in self.asked
+
+    def answers(self) -> None:
+        """Replies to signals that we passed on; after a stop took effect, we stop."""
+        self.events()
+        for number, call in list(self.asked.items()):
+            try:
+                if self.conn.take(call) is None:
+                    continue
+            except Error:  # the agents have just ended: their `exit` says how
+                pass
+            del self.asked[number]
+            if number in (signal.SIGTSTP, signal.SIGTTIN) and self.alive():
+                self.pause(number)
+
+    # Signals.
+
+    def signal(self, number: int) -> None:
+        """A signal of ours is the agents'."""
+        if number == signal.SIGCONT:
+            if self.stopped:
+                self.ask(number)
+        elif number == signal.SIGTSTP:
+            self.stop(number)
+        elif not self.alive() or number in self.asked or (number in self.told and self.blocked()):
+            # Nothing left to pass it to, a daemon that does not answer, or a reader that does not read.
+            self.killed = number
+        else:
+            self.told.add(number)
+            self.ask(number)
+
+    def blocked(self) -> bool:
+        """Whether output waits for its reader."""
+        return any(outlet.waiting for outlet in self.outlets.values())
+
+    def ask(self, number: int) -> None:
+        """Pass a signal on, and remember until it is answered."""
+        try:
+            self.asked[number] = self.conn.begin("kill", pid=self.group, sig=number)
+        except Error:  # the daemon is gone, which shows when we read
+            return
+
+    def stop(self, number: int) -> None:
+        """Stop the agents, then (in `answers`) ourselves. Asked twice: do not wait for the kernel."""
+        if number in self.asked or not self.alive():
+            self.pause(number)
+            return
+        self.ask(number)
+        while number == signal.SIGTTIN and number in self.asked and self.conn.pump():
+            self.answers()
+
+    def pause(self, number: int) -> None:
+        """Stop this OS process; what comes after it is a continuation."""
+        # A background read stops the whole group, as the terminal driver would.
+        self.caught.raise_default(number, 0 if number == signal.SIGTTIN else os.getpid())
+        came = self.caught.read()
+        self.orphan = number == signal.SIGTTIN and signal.SIGCONT not in came
+        self.pending += [other for other in came if other != signal.SIGCONT]
+        self.stopped.clear()
+        self.ask(signal.SIGCONT)
+
+    def in_background(self) -> bool:
+        """Whether a read of our input would be a background read of our terminal."""
+        try:
+            return os.tcgetpgrp(self.stdin) != os.getpgrp()
+        except OSError:  # no terminal, or not ours
+            return False
+
+    # Descriptors.
+
+    def drain(self, fd: int, outlet: Outlet, happened: int) -> None:
+        """Write on what an agent said; a reader that is gone ends it."""
+        try:
+            if outlet.waiting and happened & select.POLLOUT:
+                for pid, n in outlet.write():
+                    self.post("ack", pid=pid, fd=fd, n=n)
+                return
+            if not happened & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                return
+        except BrokenPipeError:
+            pass
+        except OSError as exc:
+            if fd == 1:
+                self.fail(f"write error: {exc.strerror}")
+        dropped = outlet.close()
+        if fd == 1 and self.alive():
+            self.post("close", pid=self.pids[-1], fd=1)
+        elif fd == 2:
+            for pid, n in dropped:
+                self.post("ack", pid=pid, fd=fd, n=n)
+
+    def read(self, pid: int, n: int) -> None:
+        """Give an agent the input that it wants, at most n bytes."""
+        data = b""
+        try:
+            data = os.read(self.stdin, min(max(n, 1), BODY_CHUNK))
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self.fail(f"standard input: {exc.strerror}")
+        self.wanted = None
+        self.post("write", data, pid=pid, fd=0, eof=not data)
+
+    def fail(self, cause: str) -> None:
+        """An error of this OS process, not of an agent."""
+        self.failed = True
+        term.complain(self.name, cause)
+
+
+def run_agents(
+    conn: Connection,
+    specs: Sequence[AgentSpec],
+    *,
+    stdin_fd: int = 0,
+    stdout_fd: int = 1,
+    stderr_fd: int = 2,
+    name: str = "run",
+) -> list[Ending]:
+    """Run agents joined by kernel pipes as one foreground job; how each ended, in order.
+
+    The caller has this OS process to itself (a command, or a shell's child after fork) and ends as
+    the last agent did by leave.leave(endings[-1]). `name` stands before errors. Raises Error.
+    """
+    pids = agent.start(conn, specs)
+    return attend(conn, pids, (stdin_fd, stdout_fd, stderr_fd), name=name)
+
+
+def attend(
+    conn: Connection, pids: Sequence[int], fds: tuple[int, int, int] = (0, 1, 2), *, name: str = "run"
+) -> list[Ending]:
+    """Stand for agents that were just started over this connection; how each ended."""
+    # The first of a group names it: agent.start starts them so.
+    return Client(conn, pids, pids[0], fds, name=name).run()

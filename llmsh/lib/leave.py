@@ -1,0 +1,42 @@
+"""Ends this OS process as an agent ended: by its signal, or with its status.
+
+A client that died of the signal itself, rather than exiting 130, is what ends a shell's `for` loop
+on Ctrl-C. It knows nothing of agents.
+"""
+
+import os
+import signal
+from typing import NamedTuple, NoReturn
+
+
+class Ending(NamedTuple):
+    """How a process ended: `signal` is 0, or the number it died by."""
+
+    pid: int
+    status: int
+    signal: int = 0
+    reason: str = ""
+
+    @property
+    def code(self) -> int:
+        """The exit status a shell shows."""
+        return 128 + self.signal if self.signal else self.status
+
+
+def die_by(number: int) -> NoReturn:
+    """Die by this signal, without a core."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # pid 1 of a container survives its own signals
+
+
+def leave(ending: Ending) -> NoReturn:
+    """End as that process ended."""
+    if ending.signal:
+        die_by(ending.signal)
+    os._exit(ending.status)

@@ -1,0 +1,175 @@
+"""Starts the daemon when a command needs it, as tmux does; one starter at a time.
+
+Starters queue on a lock of their own. The daemon holds the instance lock for its life and alone
+unlinks a stale socket; it says that it is ready by a byte on a pipe, or what is wrong by a line.
+This file knows no kernel: it runs `python -m llmsh.boot` by name.
+"""
+
+import fcntl
+import os
+import sys
+import time
+
+from llmsh.abi import paths
+from llmsh.abi.errors import Error
+from llmsh.lib import runtime
+from llmsh.lib.conn import Connection, dial
+
+DEAF_SECONDS = 20.0
+"""How long a daemon that holds the lock may take to begin or to end before we give up on it."""
+
+_KEPT = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_KEPT_BEGINNINGS = ("LC_", "LLMSH_", "XDG_", "PYTHON", "GGML_", "CUDA_", "OMP_", "COVERAGE")
+
+
+def environment() -> dict[str, str]:
+    """The part of the caller's environment that a daemon may keep: it outlives the caller's session."""
+    env = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS)}
+    if "PYTHONPATH" in env:  # the daemon's working folder is /
+        env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, env["PYTHONPATH"].split(os.pathsep)))
+    return env
+
+
+def _open(path: str) -> int:
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise Error("EACCES", f"{path}: {exc.strerror}") from None
+
+
+def locked() -> bool:
+    """Whether a daemon holds the instance lock (it may be starting, serving or ending)."""
+    fd = _open(paths.lock())
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def holder() -> int:
+    """OS pid of the daemon that holds the instance lock, as it wrote it there; 0 for none."""
+    if not locked():
+        return 0
+    try:
+        with open(paths.lock(), encoding="ascii") as file:
+            return int(file.read(32).split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def log_file() -> str:
+    """Where the daemon's standard error goes."""
+    return os.path.join(paths.state(), "llmshd.log")
+
+
+def _daemon(ready: int) -> None:
+    """In the grandchild: become a daemon and exec. Only async-signal-safe things before exec."""
+    os.umask(0o077)
+    os.chdir("/")
+    null = os.open("/dev/null", os.O_RDWR)
+    log = os.open(log_file(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    for fd, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, fd)
+    os.dup2(ready, 3)
+    os.set_inheritable(3, True)
+    os.closerange(4, min(os.sysconf("SC_OPEN_MAX"), 1 << 20))
+    _default_signals()
+    os.execve(  # noqa: S606 - no shell is wanted
+        sys.executable, [sys.executable, "-P", "-m", "llmsh.boot"], environment() | {"LLMSH_READY_FD": "3"}
+    )
+
+
+def _default_signals() -> None:
+    """A nohup or a script's `&` must not leave the daemon deaf to HUP, INT or QUIT."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in range(1, 32):
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _fork(ready: int) -> None:
+    """Start the daemon as a child of init, in a session of its own."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _daemon(ready)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - a forked copy must never return into the caller's code
+            os._exit(127)
+    os.waitpid(child, 0)
+
+
+def _start() -> None:
+    """Start a daemon and wait until it serves. Raises Error EHOSTDOWN with what it said."""
+    reader, writer = os.pipe()
+    try:
+        _fork(writer)
+        os.close(writer)
+        said = b""
+        while len(said) < 1:
+            data = os.read(reader, 1024)
+            if not data:
+                raise Error("EHOSTDOWN", f"the daemon did not start; see {log_file()}")
+            said += data
+        if len(said) > 1:
+            cause = said.decode("utf-8", "replace").strip().removeprefix("llmshd: ")
+            raise Error("EHOSTDOWN", f"the daemon did not start: {cause}")
+    finally:
+        os.close(reader)
+
+
+def _try() -> Connection | None:
+    try:
+        return dial()
+    except Error as exc:
+        if exc.code != "EHOSTDOWN":
+            raise
+        return None
+
+
+def _settle() -> Connection | None:
+    """Under the starters' lock: a connection, or None once nobody holds the instance lock."""
+    until = time.monotonic() + DEAF_SECONDS
+    while True:
+        conn = _try()
+        if conn is not None:
+            return conn
+        if not locked():
+            return None
+        if time.monotonic() > until:
+            pid = holder()
+            who = f"the daemon (pid {pid})" if pid else "the daemon"
+            raise Error("EHOSTDOWN", f"{who} does not answer; run `llmsh daemon restart`")
+        time.sleep(0.02)
+
+
+def connect() -> Connection:
+    """A connection to the daemon, which is started if there is none. Raises Error."""
+    conn = _try()
+    if conn is not None:
+        return conn
+    runtime.ready(create=True)
+    lock = _open(os.path.join(paths.state(), "llmshd.start"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        conn = _settle()
+        if conn is not None:
+            return conn
+        _start()
+        return dial()
+    finally:
+        os.close(lock)
+
+
+def running() -> Connection | None:
+    """A connection to the daemon if one runs; None when the machine is empty. Raises Error."""
+    return _try()
