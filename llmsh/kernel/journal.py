@@ -5,13 +5,14 @@ It knows no event loop: `post` brings a call to the kernel's thread. Rules: docs
 
 import os
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 from llmsh.abi.errors import Error
-from llmsh.kernel.store import Ended, Record, Recovered, Started, Store, Tokens, array
+from llmsh.kernel.store import Ended, Record, Recovered, Started, Store, Tokens
 
 Committed = Callable[[Error | None], None]
 Post = Callable[[Callable[[], None]], object]
@@ -20,6 +21,7 @@ LINGER_S = 0.1
 """Tokens that nobody waits for are written in groups of this much time."""
 QUEUE_MAX = 65536
 """Records that may wait; a disk that hangs must not fill the memory."""
+FULL = "journal: no space left on device"
 RESERVE_BYTES = 1 << 20
 RESERVE_RETRY_S = 10.0
 
@@ -148,6 +150,9 @@ class Journal:
     def _write(self, batch: list[Entry]) -> list[Error | None]:
         """Write a batch; what became of each entry."""
         records = [entry.record for entry in batch if entry.record is not None]
+        if self._full and not records:
+            # What came before these barriers may have been lost.
+            return [Error("ENOSPC", FULL)] * len(batch)
         try:
             self._commit(records)
         except Error as error:
@@ -167,7 +172,7 @@ class Journal:
         record has its own try, so that one bad record fails alone."""
         if error.code == "ENOSPC" and not self._full:
             self._full = True
-            self._say("journal: no space left on device: nothing new is accepted until there is")
+            self._say(f"{FULL}: nothing new is accepted until there is some")
         answers: list[Error | None] = []
         for entry in batch:
             if error.code == "ENOSPC" and not isinstance(entry.record, Ended):

@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from errno import ENOSPC
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -76,12 +77,16 @@ class Store:
         self._migrations = migrations
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except OSError as exc:
+            raise Error("ENOSPC" if exc.errno == ENOSPC else "EIO", f"{path}: {exc.strerror}") from exc
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
             self._open()
         except sqlite3.Error as exc:
-            raise Error("EIO", f"{path}: {exc}: move it away to start without it") from exc
-        except OSError as exc:
-            raise Error("ENOSPC" if exc.errno == 28 else "EIO", f"{path}: {exc.strerror}") from exc
+            self._db.close()
+            damaged = getattr(exc, "sqlite_errorname", "") in ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+            advice = ": move it away to start without it" if damaged else ""
+            raise Error(as_error(exc).code, f"{path}: {exc}{advice}") from exc
 
     def _open(self) -> None:
         run = self._db.execute
@@ -101,9 +106,8 @@ class Store:
 
     def _create(self) -> None:
         sql = files("llmsh.kernel").joinpath("schema.sql").read_text(encoding="utf-8")
-        self._db.executescript(
-            f"BEGIN IMMEDIATE; {sql} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {self._schema}; COMMIT"
-        )
+        marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {self._schema};"
+        self._db.executescript(f"BEGIN IMMEDIATE; {sql} {marks} COMMIT")
 
     def _migrate(self, number: int) -> int:
         """One number up; the file as it was stays beside it."""
