@@ -65,7 +65,7 @@ def become(shell: Shell, segment: list[Simple], report: Report) -> int:
 
 def run(shell: Shell, lines: list[list[str]], report: Report) -> int:
     """In a child that has its descriptors: run agents given by their command lines, end as they do."""
-    from llmsh.lib import agent, foreground, spawn
+    from llmsh.lib import foreground, spawn
     from llmsh.lib.leave import leave
     from llmsh.lib.options import Shown, Usage
     from llmsh.lib.start import agent_spec
@@ -75,10 +75,8 @@ def run(shell: Shell, lines: list[list[str]], report: Report) -> int:
     name = lines[0][0]
     try:
         specs = [agent_spec(line[0], line[1:]) for line in lines]
-        conn = spawn.connect()
-        pids = agent.start(conn, specs)
-        report(pids)
-        endings = foreground.attend(conn, pids, name=name)
+        foreground.started = report
+        endings = foreground.run_agents(spawn.connect(), specs, name=name)
     except Shown as shown:
         term.out(str(shown))
         return 0

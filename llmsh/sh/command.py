@@ -60,9 +60,12 @@ def become(shell: Shell, command: Simple, words: list[str] | None, report: Repor
     if found.kind == SPECIAL:
         return _guarded(shell, args)
     if found.kind == BUILTIN:
+        from llmsh.lib import foreground as client
+
+        client.started = report
         os.environ.clear()
         os.environ.update(shell.variables.environment())
-        return call(shell, found, args, report)
+        return call(shell, found, args)
     if found.kind == AGENT:
         from llmsh.sh import agent
 
@@ -171,14 +174,14 @@ def _builtin(shell: Shell, command: Simple, found: Found, args: list[str]) -> in
         if not redirected(shell, command.redirects, saved):
             return 1
         assign(shell, command.assignments, export=True)
-        return call(shell, found, args, lambda pids: None)
+        return call(shell, found, args)
     finally:
         shell.saved.pop()
         redirect.restore(saved)
         shell.variables.restore(before)
 
 
-def call(shell: Shell, found: Found, args: list[str], report: Report) -> int:
+def call(shell: Shell, found: Found, args: list[str]) -> int:
     """Call a builtin; everything it may raise becomes a status."""
     try:
         status = commands.invoke(found.name, args[1:])

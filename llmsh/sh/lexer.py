@@ -177,7 +177,11 @@ class Lexer:
             return Word((Quoted(text),))
         inner = Lexer(text, line=start)
         inner.nested, inner.depth = self.nested, self.depth
-        return Word((Double(inner._quoted_parts("")),))
+        return inner.document()
+
+    def document(self) -> Word:
+        """The rest of the text, read as a here-document's body is."""
+        return Word((Double(self._quoted_parts("")),))
 
     # Words.
 

@@ -21,12 +21,11 @@ class Parser:
         self._held: Token | None = None
 
     def complete(self) -> List | None:
-        """The next complete command, up to its newline; None at the end of the text."""
+        """The next complete command, up to its newline: empty for an empty line, None at the end."""
         self._held = None
         self.lexer.forget()
-        while self._peek().kind == NEWLINE:
-            self._next()
-            self.lexer.forget()
+        if self._peek().kind == NEWLINE:
+            return ()
         if self._peek().kind == END:
             return None
         items = self._list(())
@@ -209,9 +208,10 @@ def _substitution(lexer: Lexer) -> List:
 
 
 def parse(text: str) -> list[List]:
-    """Every complete command of a text."""
+    """Every complete command of a text, empty lines left out."""
     parser = Parser(Lexer(text))
     commands: list[List] = []
     while (command := parser.complete()) is not None:
-        commands.append(command)
+        if command:
+            commands.append(command)
     return commands

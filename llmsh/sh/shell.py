@@ -58,8 +58,10 @@ class Shell:
         self.substituted: int | None = None
         """Status of the last command substitution of the command at hand."""
         self.is_child = False
-        self.warned = False
-        """Whether `exit` has told of stopped jobs."""
+        self.turn = 1
+        """Counts the commands of an interactive shell."""
+        self._warned = -1
+        """The turn in which leaving was refused because of stopped jobs."""
         self.waiting = False
         self.interrupted = False
         self.ignored = frozenset(n for n in _RESTORED if signal.getsignal(n) == signal.SIG_IGN)
@@ -116,6 +118,13 @@ class Shell:
         from llmsh.sh.process import capture
 
         return capture(self, body)
+
+    def held_back(self) -> str:
+        """Why an interactive shell should not end now; asked again at once, it may."""
+        if not self.interactive or self._warned == self.turn - 1 or not any(job.stopped for job in self.jobs):
+            return ""
+        self._warned = self.turn
+        return "there are stopped jobs"
 
     # What it says.
 

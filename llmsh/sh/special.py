@@ -97,14 +97,13 @@ def _exec(shell: Shell, words: list[str]) -> int:
         raise ExitShell(agent.run(shell, [args], lambda pids: None))
     if found.kind == lookup.SPECIAL:
         raise ExitShell(TABLE[found.name].run(shell, args))
-    raise ExitShell(simple.call(shell, found, args, lambda pids: None))
+    raise ExitShell(simple.call(shell, found, args))
 
 
 def _exit(shell: Shell, words: list[str]) -> int:
     status = _number(words[1]) & 255 if len(words) > 1 else shell.status
-    if shell.interactive and not shell.warned and any(job.stopped for job in shell.jobs):
-        shell.warned = True
-        raise ShellError("there are stopped jobs")
+    if cause := shell.held_back():
+        raise ShellError(cause)
     raise ExitShell(status)
 
 
