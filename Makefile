@@ -26,7 +26,7 @@ lint: $(DEV)  ## ruff
 
 types: $(DEV)  ## mypy, strict
 	@$(BIN)/mypy
-	@$(BIN)/python tools/types.py
+	@$(BIN)/python tools/typecheck.py
 
 layers: $(DEV)  ## who may import whom
 	@$(BIN)/lint-imports --no-logo
