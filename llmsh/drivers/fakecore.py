@@ -116,7 +116,9 @@ class FakeCore:
         del sequence.cells[keep:]
 
     def grow(self, sequence: Sequence, count: int) -> None:
-        """Take `count` more cells for a sequence."""
+        """Take `count` more cells for a sequence; one that has none needs a seat, too."""
+        holders = sum(bool(each.cells) for each in self.sequences)
+        rule(bool(sequence.cells) or holders < self.seats, sequence.q, "{} sequences hold cells already", holders)
         sequence.cells += self.cells.take(count)
 
     # Leases.

@@ -19,12 +19,12 @@ from llmsh.abi.lease import (
     Lease,
     Load,
     Open,
-    Save,
     Score,
     Step,
 )
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.port import Port
+from llmsh.kernel.residence import Residence
 from llmsh.kernel.sched import POLICIES, Policy, Task
 from llmsh.kernel.sched.fcfs import Fcfs
 from llmsh.kernel.stream import GENERATE, SCORE, Stream
@@ -51,8 +51,7 @@ class Core:
         self.runnable: dict[int, Stream] = {}
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
-        self.doomed: Stream | None = None
-        """Not renewed, so that somebody else gets its cells."""
+        self.residence = Residence(self)
         self.steps = 0
 
     # The run queue.
@@ -71,6 +70,7 @@ class Core:
             self.urgent.remove(stream.task)
             self.policy.remove(stream.task)
             stream.task.queued = False
+        self.residence.withdraw(stream)
         self.halt(stream)
 
     def requeue(self, stream: Stream) -> None:
@@ -99,8 +99,7 @@ class Core:
         self.block(stream)
         self.leased.pop(stream.q, None)
         self.scoring.discard(stream)
-        if self.doomed is stream:
-            self.doomed = None
+        self.residence.doomed.discard(stream)
         if stream.q:
             op = self.port.operation(stream, self._freed)
             self.cells.leave(stream, op)
@@ -132,11 +131,21 @@ class Core:
                 stream.client.blocked("pipe")
             elif verdict == SEATLESS or (verdict == SERVED and not queue.yields):
                 break
+            elif self.residence.claimant is not None:
+                self._renew()
+                break
             elif verdict != GRANTED or queue.yields:
                 queue.park(task)
                 parked.append(task)
         for task in parked:
             queue.unpark(task)
+
+    def _renew(self) -> None:
+        """While somebody waits for cells, those who run go on if they fit beside its claim."""
+        for stream in sorted(self.leased.values(), key=self.rank):
+            if stream.ident in self.runnable and self._serve(stream) == BLOCKED:
+                self.block(stream)
+                stream.client.blocked("pipe")
 
     def _try(self, stream: Stream) -> None:
         """A suspect runs alone, one token, so that who kills the engine again fails alone."""
@@ -147,7 +156,7 @@ class Core:
             stream.client.blocked("pipe")
 
     def _serve(self, stream: Stream, most: int = 0) -> str:
-        if stream.op or stream.halting or stream is self.doomed:
+        if stream.op or stream.halting or stream in self.residence.doomed:
             return STUCK
         if stream.leased and stream.upto - len(stream) > self.quantum // 2:
             return SERVED
@@ -160,9 +169,7 @@ class Core:
             return SERVED if stream.leased else BLOCKED
         if stream.leased and upto <= stream.upto:
             return SERVED
-        if self.cells.missing(stream, upto):
-            stream.client.blocked("swap")
-            self._make_room(stream, upto)
+        if not self.residence.admit(stream, upto):
             return STUCK
         self._lease(stream, upto)
         return GRANTED
@@ -215,8 +222,7 @@ class Core:
 
     def _score(self, stream: Stream) -> str:
         need = len(stream) + sum(map(len, stream.labels))
-        if self.cells.missing(stream, need):
-            self._make_room(stream, need)
+        if not self.residence.admit(stream, need):
             return STUCK
         self._materialise(stream)
         self.cells.hold(stream, need)
@@ -226,30 +232,9 @@ class Core:
         self._charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
         return GRANTED
 
-    def _make_room(self, stream: Stream, upto: int) -> None:
-        """Save others until the stream fits: first who waits, then who ran last."""
-        short = self.cells.missing(stream, upto) - self.cells.leaving
-        quiet = [other for other in self.cells.residents if not (other.leased or other.op or other is stream)]
-        idle = [other for other in quiet if other.ident not in self.runnable]
-        busy = [other for other in reversed(quiet) if other.ident in self.runnable]
-        for victim in idle + busy:
-            if short <= 0:
-                return
-            short -= victim.held
-            self.save(victim)
-        if short > 0 and self.doomed is None:
-            others = [other for other in self.leased.values() if other is not stream]
-            if others:
-                self.doomed = others[-1]
-                if stream.task.boost:
-                    self.halt(self.doomed)
-
-    def save(self, stream: Stream) -> None:
-        """Move a quiet stream's cells into an image."""
-        stream.op = self.port.operation(stream, self._saved)
-        stream.image = stream.computed
-        self.cells.leave(stream, stream.op)
-        self.port.post(Save(stream.q, stream.op))
+    def rank(self, stream: Stream) -> tuple[float, ...]:
+        """Sorts streams by how little they deserve; no two are equal."""
+        return (0.0 if stream.task.boost > 0 else 1.0, *self.policy.rank(stream.task), float(stream.ident))
 
     # Account.
 
@@ -292,8 +277,7 @@ class Core:
         stream.upto = 0
         stream.halting = False
         self.cells.hold(stream, stream.computed)
-        if self.doomed is stream:
-            self.doomed = None
+        self.residence.doomed.discard(stream)
         calls, stream.on_quiet = stream.on_quiet, []
         for call in calls:
             call()
@@ -322,15 +306,6 @@ class Core:
             stream.client.faulted(error)
         elif stream.goal == SCORE:
             stream.client.scored(scores)
-
-    def _saved(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
-        self.cells.left(op)
-        if stream.op != op:
-            return
-        stream.op = 0
-        if error:
-            # The image could not be taken (memory): the log is still there.
-            self.rebuild(stream)
 
     def _loaded(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         if error and stream.q:
@@ -361,7 +336,7 @@ class Core:
         caught = [*self.leased.values(), *self.scoring]
         self.leased.clear()
         self.scoring.clear()
-        self.doomed = None
+        self.residence.void()
         self.cells.void()
         return caught
 

@@ -90,6 +90,11 @@ class Fair:
             heapq.heappop(self._heap)
         return None
 
+    def rank(self, task: Task) -> tuple[float, ...]:
+        """See Policy."""
+        group = self._groups.get(task.group)
+        return (group.vtime if group is not None else 0.0, task.vtime)
+
     def charge(self, task: Task, cost: float) -> None:
         """See Policy."""
         task.vtime += cost / task.weight

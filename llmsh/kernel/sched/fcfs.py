@@ -38,6 +38,10 @@ class Fcfs:
             heapq.heappop(self._heap)
         return self._heap[0][2] if self._heap else None
 
+    def rank(self, task: Task) -> tuple[float, ...]:
+        """See Policy."""
+        return (float(task.arrival),)
+
     def charge(self, task: Task, cost: float) -> None:
         """Service changes no place in this queue."""
 

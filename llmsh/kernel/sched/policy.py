@@ -57,6 +57,9 @@ class Policy(Protocol):
     def pick(self) -> Task | None:
         """The task that deserves the next tokens most; changes nothing."""
 
+    def rank(self, task: Task) -> tuple[float, ...]:
+        """Sorts tasks by how little they deserve: the greatest gives up its cells first."""
+
     def charge(self, task: Task, cost: float) -> None:
         """The task was granted (or, negative, gave back) service worth so many tokens."""
 
