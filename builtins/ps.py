@@ -1,6 +1,5 @@
 """ps: the processes of the kernel, as ps(1) of procps shows those of the machine. See ps(1)."""
 
-import os
 from typing import Any
 
 from llmsh.lib import calls, forms, here, processes, spawn, table, term
@@ -95,7 +94,7 @@ def _explicit(given: Given, row: Row) -> list[bool]:
     if given.flag("tty"):
         out.append((row["tty"] or "?") in processes.terminals(given.text("tty")))
     if given.flag("user"):
-        out.append(given.text("user") in (processes.user_name(), str(os.getuid())))
+        out.append(processes.is_user(given.text("user")))
     return out
 
 

@@ -8,7 +8,7 @@ leased to its descriptors. How a command line becomes agents is start.py's.
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import BODY_CHUNK
@@ -21,6 +21,9 @@ from llmsh.lib.outlet import Outlet
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _CAUGHT = (*_PASSED_ON, signal.SIGTSTP, signal.SIGCONT)
+
+started: Callable[[list[int]], None] | None = None
+"""Set by a shell in a child that it forked: told the agents' pids, so that $! and %1 mean them."""
 
 
 class Client:
@@ -157,7 +160,7 @@ class Client:
     def follow(self) -> None:
         """When all agents have stopped, stop too: somebody sent them STOP."""
         if self.stopped and self.stopped.issuperset(self.alive()) and not self.stopping():
-            if select.select([self.conn], [], [], 0)[0]:
+            if select.select([self.conn.fileno()], [], [], 0)[0]:
                 return  # what has come meanwhile may be the continuation
             self.pause(signal.SIGSTOP)
 
@@ -294,5 +297,7 @@ def attend(
     conn: Connection, pids: Sequence[int], fds: tuple[int, int, int] = (0, 1, 2), *, name: str = "run"
 ) -> list[Ending]:
     """Stand for agents that were just started over this connection; how each ended."""
+    if started is not None:
+        started(list(pids))
     # The first of a group names it: agent.start starts them so.
     return Client(conn, pids, pids[0], fds, name=name).run()

@@ -42,6 +42,11 @@ def user_name() -> str:
         return str(os.getuid())
 
 
+def is_user(names: str) -> bool:
+    """Whether one of these names or numbers, joined by commas, is the user."""
+    return not {user_name(), str(os.getuid())}.isdisjoint(names.replace(",", " ").split())
+
+
 def started(row: Row) -> str:
     """The start, as ps aux shows it: the time of today, the date of another day."""
     then, now = time.localtime(row["started"]), time.localtime()
@@ -91,9 +96,7 @@ FIELDS: dict[str, Field] = {
     "elapsed_ms": _number("elapsed_ms", "ELAPSEDMS"),
     "time": Field("TIME", True, lambda row: row["time_ms"], lambda row: forms.clock(row["time_ms"] / 1000), 8),
     "etime": Field("ELAPSED", True, lambda row: row["elapsed_ms"], lambda row: forms.elapsed(row["elapsed_ms"] / 1000)),
-    "etimes": Field(
-        "ELAPSED", True, lambda row: row["elapsed_ms"], lambda row: str(int(row["elapsed_ms"] / 1000))
-    ),
+    "etimes": Field("ELAPSED", True, lambda row: row["elapsed_ms"], lambda row: str(int(row["elapsed_ms"] / 1000))),
     "started": Field("STARTED", True, lambda row: row["started"], lambda row: f"{row['started']:.3f}"),
     "start": Field("START", False, lambda row: row["started"], started),
     "lstart": Field("STARTED", False, lambda row: row["started"], lambda row: time.ctime(row["started"])),

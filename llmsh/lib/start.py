@@ -167,8 +167,11 @@ def agent_spec(name: str, argv: Sequence[str], before: Given | None = None) -> A
     if any(len(word) > 1 and word.startswith("-") for word in argv):
         unit = _unit(name)
         given = parse(command_of(unit), argv)
-        options = {key: bool(value) if unit.options[key].type == "bool" else value
-                   for key, value in given.options.items() if key in unit.options}
+        options = {
+            key: bool(value) if unit.options[key].type == "bool" else value
+            for key, value in given.options.items()
+            if key in unit.options
+        }
         given.options = {key: value for key, value in given.options.items() if key not in unit.options}
     else:
         given.operands = list(argv)

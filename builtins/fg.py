@@ -1,0 +1,92 @@
+"""fg: continue a job and stand for it: print what it writes, pass signals on, end as it ends. See fg(1)."""
+
+import select
+import signal
+
+from llmsh.abi import signals
+from llmsh.abi.errors import Error
+from llmsh.lib import calls, jobs, leave, spawn, term
+from llmsh.lib.catch import Catcher
+from llmsh.lib.command import Command
+from llmsh.lib.conn import Connection
+from llmsh.lib.options import Usage, parse
+
+COMMAND = Command(
+    "fg",
+    "continue a job in the foreground and wait for it",
+    ("[JOB]",),
+    operands="pid",
+    alone=True,
+    notes="JOB is %N, %NAME or a pid; without one, the job stopped last. Output of a detached job is printed from "
+    "where its log stands; an attached one writes where it was started.",
+)
+
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
+
+
+class _Follower:
+    """Follows the log of a process (if it has one) until it ends."""
+
+    def __init__(self, conn: Connection, pid: int) -> None:
+        self.conn = conn
+        self.pid = pid
+        self.screen = term.Stream(1)
+        self.wait = conn.begin("wait", pid=pid)
+        self.log = 0
+        try:
+            _, self.offset, _ = calls.logs(conn, pid, -1)
+            self.ask()
+        except Error:  # an attached process has none
+            self.offset = -1
+
+    def ask(self) -> None:
+        """Ask for what follows."""
+        self.log = self.conn.begin("logs", pid=self.pid, offset=self.offset, follow=True)
+
+    def read(self) -> leave.Ending | None:
+        """Print what has come; how the process ended, once it has and its log is out."""
+        if self.log:
+            reply = self.conn.take(self.log)
+            if reply is None:
+                return None
+            self.screen.write(reply[1])
+            self.offset = int(reply[0]["offset"])
+            self.log = 0
+            if not reply[0]["eof"]:
+                self.ask()
+                return None
+        ended = self.conn.take(self.wait)
+        if ended is None:
+            return None
+        self.screen.end()
+        head = ended[0]
+        return leave.Ending(self.pid, int(head.get("status") or 0), int(head.get("signal") or 0))
+
+
+def _stand(conn: Connection, job: jobs.Job) -> leave.Ending:
+    follower = _Follower(conn, job.rows[-1]["pid"])
+    with Catcher(_PASSED_ON) as caught:
+        while True:
+            ending = follower.read()
+            if ending is not None:
+                return ending
+            ready = select.select([conn.fileno(), caught.fileno()], [], [])[0]
+            for number in caught.read():
+                conn.post("kill", pid=-job.pgid, sig=number)
+                if number == signal.SIGTSTP:
+                    return leave.Ending(job.pgid, 148)
+            if conn.fileno() in ready and not conn.pump():
+                raise Error("EHOSTDOWN", "the daemon went away")
+
+
+def main(argv: list[str]) -> int:
+    """Continue, follow, end as it does; Ctrl-Z stops the job and gives the terminal back."""
+    given = parse(COMMAND, argv)
+    conn = spawn.running()
+    if conn is None or len(given.operands) > 1:
+        raise Usage("no current job" if conn is None else "one job")
+    job = jobs.find(jobs.listed(conn), "".join(given.operands))
+    term.line(job.text)
+    calls.foreground(conn, job.pgid)
+    calls.kill(conn, -job.pgid, signals.CONT)
+    return leave.leave(_stand(conn, job))
