@@ -55,7 +55,7 @@ class Caller:
         """Attached processes whose descriptors lead here, and zombies it may wait for."""
         self.pipes: dict[int, Pipe] = {}
         """Pipes made and not yet bound at both ends."""
-        self.calls: set["Trap"] = set()
+        self.calls: set[Trap] = set()
         """Calls without an answer yet."""
 
     def event(self, head: dict[str, Any], body: bytes = b"") -> None:

@@ -290,10 +290,11 @@ class Core:
             stream.client.faulted(message.detail or "the engine refused the step")
         elif why == NOCELL:
             self.port.panic(f"no cell for sequence {stream.q}: {self.cells.check() or 'the books are right'}")
-        elif stream.goal == GENERATE and answer is not None:
-            if why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
-                stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
-                stream.client.answered(why)
+        elif stream.goal != GENERATE or answer is None:
+            return
+        elif why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
+            stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
+            stream.client.answered(why)
 
     def _scored(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         if stream.op != op:

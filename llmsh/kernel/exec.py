@@ -139,7 +139,7 @@ def _open(kernel: "Kernel", call: Trap, process: Process, ends: Ends) -> None:
         elif pipe is not None:
             process.files.append(_share(call.caller, process, pipe, writes))
         elif kind == "log":
-            process.files.append(File("log", kernel.ledger.sink(process), writes))
+            process.files.append(File("log", kernel.ledger.sink(process, partial(_unwritten, kernel, process)), writes))
         else:
             process.files.append(_client(kernel, call.caller, process, fd))
 
@@ -163,6 +163,12 @@ def _client(kernel: "Kernel", caller: Caller, process: Process, fd: int) -> File
     pipe = Pipe(kernel.settings.pipe_capacity if fd == 1 else NOTES_MAX)
     process.outlets[fd] = Outlet(caller, pid, fd, pipe, lambda: ending.settle(kernel, process))
     return File("client", pipe, writes=True)
+
+
+def _unwritten(kernel: "Kernel", process: Process, error: Error) -> None:
+    """Its output cannot be kept, so it is not made."""
+    process.files[1:] = [null(writes=True), null(writes=True)]
+    kernel.end(process, 1, reason=error.detail)
 
 
 # The beginning.
@@ -195,7 +201,11 @@ def _journaled(kernel: "Kernel", call: Trap, process: Process, host: Host, param
         foreground.put(process, on=True)
         foreground.boost(process, kernel.settings.boost_tokens)
     if process.limits.seconds:
-        process.timers.append(kernel.clock.call_later(process.limits.seconds, lambda: signals.finish(kernel, process, 124, reason="timed out")))
+        process.timers.append(
+            kernel.clock.call_later(
+                process.limits.seconds, lambda: signals.finish(kernel, process, 124, reason="timed out")
+            )
+        )
     if host.ready:
         begin(kernel, process)
     else:

@@ -36,7 +36,9 @@ STARTING, READY, DEAD = "starting", "ready", "dead"
 class Host:
     """A device and its cores: core 0 is shared, core 1 takes exact streams, one at a time."""
 
-    def __init__(self, device: Device, clock: Clock, *, policy: str, seats: int, quantum: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, device: Device, clock: Clock, *, policy: str, seats: int, quantum: int, say: Callable[[str], None]
+    ) -> None:
         self.device = device
         self.clock = clock
         self.policy = policy
@@ -160,7 +162,8 @@ class Host:
         if not self.cores:
             for index in (0, 1):
                 self.cores[index] = self._core(index)
-        self.say(f"{self.device.name}: engine {self.incarnation} is pid {facts.pid}, {facts.cells} cells, {facts.threads} threads")
+        facts_line = f"pid {facts.pid}, {facts.cells} cells, {facts.threads} threads"
+        self.say(f"{self.device.name}: engine {self.incarnation} is {facts_line}")
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()

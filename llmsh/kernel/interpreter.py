@@ -21,7 +21,6 @@ from llmsh.abi.program import (
     Generate,
     Generated,
     Input,
-    Placed,
     Read,
     Refused,
     Score,
@@ -57,9 +56,10 @@ class Interpreter:
     def start(self) -> None:
         """First step; the model is there."""
         process = self.process
-        assert process.program is not None and process.image is not None
-        self._take(lambda: process.program.start(process.image))  # type: ignore[union-attr, arg-type]  # asserted above
-        self.resume()
+        program, image = process.program, process.image
+        if program is not None and image is not None:
+            self._take(lambda: program.start(image))
+            self.resume()
 
     def resume(self) -> None:
         """Go on until an effect waits, or the process is stopped, dying or dead."""
@@ -110,10 +110,10 @@ class Interpreter:
 
     def _step(self) -> None:
         process = self.process
-        event, process.event = process.event, None
-        assert process.program is not None and process.program_state is not None and event is not None
-        program, state = process.program, process.program_state
-        self._take(lambda: program.step(state, event))
+        program, state, event = process.program, process.program_state, process.event
+        process.event = None
+        if program is not None and state is not None and event is not None:
+            self._take(lambda: program.step(state, event))
 
     def _take(self, call: Callable[[], Turn]) -> None:
         began = self.kernel.clock.now()
@@ -124,7 +124,9 @@ class Interpreter:
         self.process.effects = list(effects)
         took = self.kernel.clock.now() - began
         if took > SLICE_S:
-            self.kernel.say(f"{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms")
+            self.kernel.say(
+                f"{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms"
+            )
 
     # Effects. Each returns whether it has ended.
 

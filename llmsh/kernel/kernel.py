@@ -35,7 +35,8 @@ TICK_S = 0.25
 class MakeDevice(Protocol):
     """Gives a device for a model's name; raises Error ENODEV or ENOEXEC."""
 
-    def __call__(self, model: str) -> Device: ...
+    def __call__(self, model: str) -> Device:
+        """A device that has not been started."""
 
 
 class Kernel:
@@ -218,7 +219,14 @@ class Kernel:
             host = None
         if host is None:
             settings = self.settings
-            host = Host(self.make_device(model), self.clock, policy=self.policy, seats=settings.batch, quantum=settings.quantum, say=self.say)
+            host = Host(
+                self.make_device(model),
+                self.clock,
+                policy=self.policy,
+                seats=settings.batch,
+                quantum=settings.quantum,
+                say=self.say,
+            )
             host.strict = settings.strict
             self.hosts[model] = host
         host.start()

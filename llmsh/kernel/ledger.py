@@ -47,7 +47,15 @@ class Logs(Protocol):
 class Ledger:
     """Journal and logs, as the kernel uses them."""
 
-    def __init__(self, journal: Journal, logs: Logs, *, last_pid: int = 0, statuses: dict[int, dict[str, Any]] | None = None, lost: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        logs: Logs,
+        *,
+        last_pid: int = 0,
+        statuses: dict[int, dict[str, Any]] | None = None,
+        lost: Sequence[str] = (),
+    ) -> None:
         self.journal = journal
         self.logs = logs
         self.last_pid = last_pid
@@ -79,10 +87,18 @@ class Ledger:
 
     def ended(self, process: Process) -> None:
         """It has ended."""
-        self.journal.ended({"pid": process.pid, "status": process.status, "signal": process.signal, "reason": process.reason, "ended": process.ended})
+        self.journal.ended(
+            {
+                "pid": process.pid,
+                "status": process.status,
+                "signal": process.signal,
+                "reason": process.reason,
+                "ended": process.ended,
+            }
+        )
 
-    def sink(self, process: Process) -> Pipe:
-        """A pipe that leads to the process's log, by way of the journal."""
+    def sink(self, process: Process, failed: Callable[[Error], None]) -> Pipe:
+        """A pipe that leads to the process's log, by way of the journal; `failed` when it cannot."""
         pipe = Pipe(1 << 16)
         pid = process.pid
 
@@ -92,6 +108,10 @@ class Ledger:
                 self.journal.barrier(partial(written, data))
 
         def written(data: bytes, error: Error | None) -> None:
+            if error is not None:
+                pipe.close_write()
+                failed(error)
+                return
             self.logs.append(pid, data)
             pipe.ack(len(data))
             for call in self._waiting.pop(pid, []):

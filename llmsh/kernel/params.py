@@ -104,7 +104,9 @@ def _limits(unit: Unit, given: Mapping[str, Any]) -> Limits:
 def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
     """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
     for name, value in given.items():
-        known = name in _RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
+        known = (
+            name in _RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
+        )
         if not known:
             raise Error("EINVAL", f"no parameter {name[:64]!r}")
         if name in _FLAGS and not isinstance(value, bool):

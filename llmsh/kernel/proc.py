@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmsh.kernel.stream import Stream
 
 
-class Panic(Exception):  # noqa: N818 - it is named as kernels name it, and nobody but tests catches it
+class Panic(Exception):
     """What only a bug of ours can cause."""
 
 

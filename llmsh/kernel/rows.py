@@ -111,4 +111,9 @@ def memory(model: str, host: Host) -> dict[str, Any]:
     used = sum(core.cells.used for core in host.cores.values())
     swap = sum(stream.image for stream in host.members)
     counts = {"total": host.facts.cells, "used": used, "free": host.facts.cells - used, "shared": 0, "swap": swap}
-    return {"name": host.device.name, "model": model, **counts, **{f"{name}_bytes": count * host.facts.cell_bytes for name, count in counts.items()}}
+    return {
+        "name": host.device.name,
+        "model": model,
+        **counts,
+        **{f"{name}_bytes": count * host.facts.cell_bytes for name, count in counts.items()},
+    }

@@ -7,7 +7,7 @@ pending until it continues, as Unix does; KILL and CONT are never kept.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llmsh.abi.program import Generate, Generated, Read, Signal
+from llmsh.abi.program import Generate, Read, Signal
 from llmsh.abi.signals import HALT, IGNORE, KILL, RESUME, SIGNALS, TERM
 from llmsh.abi.states import STOPPED
 from llmsh.kernel.proc import Process
@@ -78,7 +78,7 @@ def _quieten(process: Process, quiet: Callable[[], None]) -> None:
 
 def resume(kernel: "Kernel", process: Process) -> None:
     """CONT: go on where it was, computing nothing again."""
-    if not process.stopped:
+    if process.state != STOPPED:
         return
     process.move(process.run_state())
     pending, process.pending = process.pending, set()
@@ -123,5 +123,3 @@ def finish(kernel: "Kernel", process: Process, status: int, number: int = 0, rea
     if process.alive:
         timer = kernel.clock.call_later(process.limits.grace, lambda: kernel.end(process, 128 + KILL, KILL))
         process.timers.append(timer)
-
-

@@ -46,7 +46,7 @@ class Client(Protocol):
 class Answer:
     """An answer being generated: where it starts, how far it may go, what of it is out."""
 
-    __slots__ = ("at", "data", "end", "sampling", "safe", "sent", "taken")
+    __slots__ = ("at", "data", "end", "safe", "sampling", "sent", "taken")
 
     def __init__(self, at: int, end: int, sampling: Sampling) -> None:
         self.at = at

@@ -24,7 +24,10 @@ def _up(kernel: "Kernel") -> int:
 def sys_hello(kernel: "Kernel", call: Trap) -> None:
     """hello(2)"""
     if call["major"] != MAJOR:
-        raise Error("EVERSION", f"the daemon speaks version {MAJOR}.{MINOR}, you {call['major']}.{call['minor']}: llmsh daemon restart")
+        raise Error(
+            "EVERSION",
+            f"the daemon speaks version {MAJOR}.{MINOR}, you {call['major']}.{call['minor']}: llmsh daemon restart",
+        )
     call.caller.greeted = True
     call.ok({"major": MAJOR, "minor": MINOR, "build": BUILD, "pid": os.getpid(), "uptime_ms": _up(kernel)})
 

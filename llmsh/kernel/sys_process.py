@@ -7,7 +7,8 @@ from llmsh.abi.limits import INIT
 from llmsh.abi.nice import clamp
 from llmsh.abi.signals import SIGNALS
 from llmsh.abi.states import ZOMBIE
-from llmsh.kernel import ending, exec, foreground, rows, signals
+from llmsh.kernel import ending, foreground, rows, signals
+from llmsh.kernel import exec as execution
 from llmsh.kernel.caller import Caller, Trap
 from llmsh.kernel.proc import Process
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def sys_run(kernel: "Kernel", call: Trap) -> None:
     """run(2)"""
-    exec.run(kernel, call)
+    execution.run(kernel, call)
 
 
 def _target(kernel: "Kernel", pid: int) -> list[Process]:

@@ -14,7 +14,12 @@ from llmsh.kernel.caller import Caller, Trap
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
 
-HANDLERS = {name: getattr(module, f"sys_{name}") for module in (sys_info, sys_io, sys_process) for name in TABLE if hasattr(module, f"sys_{name}")}
+HANDLERS = {
+    name: getattr(module, f"sys_{name}")
+    for module in (sys_info, sys_io, sys_process)
+    for name in TABLE
+    if hasattr(module, f"sys_{name}")
+}
 """sys_x for every call x of the table."""
 
 assert HANDLERS.keys() == TABLE.keys(), TABLE.keys() ^ HANDLERS.keys()

@@ -165,7 +165,13 @@ class Client:
 class Machine:
     """Kernel, clock and one fake device, which is ready."""
 
-    def __init__(self, options: Options | None = None, writer: Writer | None = None, settings: Settings | None = None, programs: dict[str, Program] | None = None) -> None:
+    def __init__(
+        self,
+        options: Options | None = None,
+        writer: Writer | None = None,
+        settings: Settings | None = None,
+        programs: dict[str, Program] | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.memory = Memory()
         self.options = options or Options()

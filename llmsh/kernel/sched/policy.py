@@ -8,7 +8,6 @@ from typing import Protocol
 
 from llmsh.abi.nice import weight
 
-
 FOREGROUND = 8.0
 """What the foreground's weight is multiplied by."""
 
