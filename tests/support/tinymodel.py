@@ -17,7 +17,8 @@ LAYERS, HEADS, WIDTH, INNER = 2, 4, 64, 128
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|bos|>")
 WORDS = (" the", " and", " of", "th", "he", "in", "er", "an", " a", "re", "on", "at", " t", " o", "nd", " an", "ing")
 TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 

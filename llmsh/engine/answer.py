@@ -1,0 +1,67 @@
+"""An answer under way: its sampler, grammar and stop matcher, which begin at a position of the log.
+
+All three are caches of the log: made anew, they are brought up to date by what stands there. It
+knows no cells and no lease.
+"""
+
+from llmsh.abi import lease
+from llmsh.engine.grammar import Grammar
+from llmsh.engine.matcher import Matcher
+from llmsh.engine.model import Model
+from llmsh.engine.sampler import DeadEnd, Floats, Sampler
+
+
+class Answer:
+    """Begins at position `at`. Raises ValueError for a grammar that cannot be parsed."""
+
+    def __init__(self, model: Model, at: int, sampling: lease.Sampling) -> None:
+        self.at = at
+        self.taken = at
+        """Tokens of the log before this position are taken into account."""
+        self.matcher = Matcher(sampling.stop)
+        self._model = model
+        self._sampler = Sampler(sampling, model.size, model.eog if sampling.ignore_eos else frozenset())
+        self._grammar = Grammar(model, sampling.grammar) if sampling.grammar else None
+
+    def catch_up(self, log: list[int]) -> str:
+        """Take what stands in the log; empty, or why it cannot belong to this answer."""
+        if len(log) < self.at:
+            return f"the answer begins at {self.at}, the log is {len(log)} long"
+        while self.taken < len(log):
+            token = log[self.taken]
+            if token not in self._model.eog and not self._take(token):
+                return f"token {token} at {self.taken} does not fit the grammar"
+            self.taken += 1
+        return ""
+
+    def _take(self, token: int) -> bool:
+        if self._grammar is not None and not self._grammar.accept(token):
+            return False
+        self.matcher.push(self._model.pieces[token])
+        return True
+
+    def choose(self, row: Floats, log: list[int]) -> int:
+        """The next token of the log, from its row of logits (which is changed). Raises DeadEnd."""
+        self._sampler.prepare(row, log)
+        token = self._sampler.pick(row, len(log))
+        if self._grammar is not None and not self._grammar.permits(token):
+            token = self._sampler.pick(self._grammar.mask(row), len(log))
+        return token
+
+    def take(self, token: int) -> str:
+        """A chosen token has been appended: why the answer ends with it, or empty."""
+        self.taken += 1
+        if token in self._model.eog:
+            return lease.EOS
+        if not self._take(token):
+            raise DeadEnd
+        if self.matcher.stopped:
+            return lease.STOP
+        if self._grammar is not None and self._grammar.ended():
+            return lease.GRAMMAR
+        return ""
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._grammar is not None:
+            self._grammar.close()

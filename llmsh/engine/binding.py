@@ -1,0 +1,50 @@
+"""llama.cpp's C functions, as llama-cpp-python 0.3.36 declares them.
+
+Only the package's low-level file is loaded: its __init__ also brings in the class `Llama`, chat
+formats and what they need, which the engine has no use for (30 MB and half a second).
+It knows no model and no sequence.
+"""
+
+import ctypes
+import importlib
+import importlib.util
+import sys
+import types
+from typing import Any
+
+
+def _load() -> Any:
+    if "llama_cpp" not in sys.modules:
+        spec = importlib.util.find_spec("llama_cpp")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ImportError("llama_cpp is not installed")
+        package = types.ModuleType("llama_cpp")
+        package.__path__ = list(spec.submodule_search_locations)
+        package.__spec__ = spec
+        sys.modules["llama_cpp"] = package
+    return importlib.import_module("llama_cpp.llama_cpp")
+
+
+C: Any = _load()
+"""The C functions and structures. Untyped: ctypes knows them at run time only."""
+
+_WARN, _ERROR = 3, 4
+
+
+@C.llama_log_callback  # type: ignore[untyped-decorator]  # ctypes
+def _log(level: int, text: bytes | None, _data: int) -> None:
+    if level in {_WARN, _ERROR} and text and text.strip():
+        sys.stderr.write("llama: " + text.decode("utf-8", "replace").strip() + "\n")
+        sys.stderr.flush()
+
+
+def start() -> None:
+    """Begin: no log but warnings and errors. The callback is kept by this module for good: one that
+    is collected crashes the process."""
+    C.llama_log_set(_log, ctypes.c_void_p(0))
+    C.llama_backend_init()
+
+
+_libc = ctypes.CDLL(None)
+STRLEN: Any = C.ggml_abort_callback(ctypes.cast(_libc.strlen, ctypes.c_void_p).value)
+"""libc's strlen as an abort callback: true where its data points at a byte that is set."""

@@ -1,0 +1,151 @@
+"""Which sequence holds which cells of which core: slots, the book, images, and the second core.
+
+It calls llama.cpp through core.py and knows no lease. What a sequence has `computed`, its `slot` and
+its `spans` are written here only.
+"""
+
+from collections.abc import Callable
+
+from llmsh.abi.errors import Error
+from llmsh.engine.book import Book, Span, check
+from llmsh.engine.core import SCRATCH, Core
+from llmsh.engine.sequence import Sequence
+
+
+class Residents:
+    """One core with its free slots and its book."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.book = Book()
+        self.free = list(range(core.slots - 1, -1, -1))
+        self.scratch = list(range(core.slots, core.slots + SCRATCH))
+        self.holders: dict[int, list[Span]] = {}
+        """Slot to its spans."""
+
+
+class Cache:
+    """The cores of an engine: 0 always, 1 (for exact sequences, one at a time) while it is wanted.
+    `share`: whether this model's cells can be shared and cut."""
+
+    def __init__(self, first: Core, second: Callable[[], Core], context: int, share: bool) -> None:
+        self.cores: dict[int, Residents] = {0: Residents(first)}
+        self.context = context
+        self._second = second
+        self._share = share
+
+    def home(self, sequence: Sequence) -> Residents:
+        """The core of a sequence; core 1 is made when it is first wanted. Raises Error ENOMEM."""
+        found = self.cores.get(sequence.core)
+        if found is None:
+            if sequence.core != 1:
+                raise Error("ENODEV", f"no core {sequence.core}")
+            found = self.cores[1] = Residents(self._second())
+        return found
+
+    def enter(self, sequence: Sequence) -> None:
+        """A slot for a sequence. Raises Error EAGAIN when none is free."""
+        if sequence.slot is not None:
+            return
+        home = self.home(sequence)
+        if not home.free:
+            raise Error("EAGAIN", f"all {home.core.slots} slots of core {sequence.core} are taken")
+        sequence.slot = home.free.pop()
+        home.holders[sequence.slot] = sequence.spans
+
+    def grow(self, sequence: Sequence, end: int) -> None:
+        """A step has computed the log before `end`."""
+        self.home(sequence).book.extend(sequence.spans, end - sequence.computed)
+        sequence.computed = end
+
+    def trim(self, sequence: Sequence, keep: int) -> None:
+        """Let go of the cells from position `keep` on; also of cells that a failed step left there.
+        A cache that cannot be cut lets go of all, and the log is computed again."""
+        if sequence.slot is None:
+            return
+        home = self.home(sequence)
+        keep = min(keep, sequence.computed)
+        if not home.core.remove(sequence.slot, keep):
+            keep = 0
+            home.core.remove(sequence.slot, 0)
+        home.book.cut(sequence.spans, keep, list(home.holders.values()))
+        sequence.computed = keep
+
+    def fork(self, parent: Sequence, child: Sequence) -> None:
+        """Share what the parent has computed of the child's log, all but its last token. A cache
+        that cannot share, or an exact parent, leaves the child to compute."""
+        end = min(parent.computed, len(child.log) - 1)
+        if parent.slot is None or parent.exact or not self._share or end < 1:
+            return
+        home = self.home(parent)
+        if not home.free:
+            return
+        self.enter(child)
+        assert child.slot is not None  # enter gave it
+        home.core.share(parent.slot, child.slot, end)
+        child.spans += home.book.share(parent.spans, end, list(home.holders.values()))
+        child.computed = end
+
+    def leave(self, sequence: Sequence) -> None:
+        """Give up cells, slot and image."""
+        sequence.image, sequence.saved = None, -1
+        if sequence.slot is None:
+            return
+        home = self.home(sequence)
+        home.core.remove(sequence.slot, 0)
+        home.book.cut(sequence.spans, 0, list(home.holders.values()))
+        del home.holders[sequence.slot]
+        home.free.append(sequence.slot)
+        home.free.sort(reverse=True)
+        sequence.slot, sequence.computed = None, 0
+
+    def save(self, sequence: Sequence) -> str:
+        """Move cells to an image; empty, or what is wrong."""
+        if sequence.saved >= 0:
+            return ""
+        image, computed = None, sequence.computed
+        if sequence.slot is not None and computed:
+            image = self.home(sequence).core.save(sequence.slot)
+            if not image.size:
+                return "the cells cannot be saved"
+        self.leave(sequence)
+        sequence.image, sequence.saved = image, computed
+        return ""
+
+    def load(self, sequence: Sequence) -> str:
+        """Put the image back; empty, or what is wrong (the image is kept then)."""
+        if sequence.saved < 0:
+            return "no image"
+        image, keep = sequence.image, sequence.saved
+        if image is not None and keep:
+            try:
+                self.enter(sequence)
+            except Error as exc:
+                return exc.detail
+            home = self.home(sequence)
+            assert sequence.slot is not None  # enter gave it
+            if not home.core.load(sequence.slot, image):
+                self.leave(sequence)
+                sequence.image, sequence.saved = image, keep
+                return "no room for the image"
+            home.book.extend(sequence.spans, keep)
+            sequence.computed = keep
+            home.core.remove(sequence.slot, keep)
+        sequence.image, sequence.saved = None, -1
+        return ""
+
+    def shrink(self, sequences: dict[int, Sequence]) -> None:
+        """Core 1 goes when nobody is left who belongs there."""
+        second = self.cores.get(1)
+        if second is not None and not any(each.core == 1 for each in sequences.values()):
+            second.core.close()
+            del self.cores[1]
+
+    def check(self) -> list[str]:
+        """Faults of the books."""
+        faults: list[str] = []
+        for index, home in self.cores.items():
+            faults += [f"core {index}: {fault}" for fault in check(home.book.used, list(home.holders.values()))]
+            if len(home.free) + len(home.holders) != home.core.slots:
+                faults.append(f"core {index}: {len(home.free)} slots free and {len(home.holders)} held")
+        return faults

@@ -1,0 +1,74 @@
+"""What a core's next step computes: a pure function of its sequences and the room of the step.
+
+Every generating sequence gets its one token; what room is left is shared out evenly among prompts.
+Who may compute is the kernel's business: it leases, or it does not. It calls no llama.cpp.
+"""
+
+from typing import NamedTuple
+
+from llmsh.engine.score import Part
+from llmsh.engine.sequence import Sequence
+
+
+class Work(NamedTuple):
+    """One sequence's part of a step: positions start .. end - 1 of its log, and whether the row of
+    the last one is wanted (to sample or to score). `parts`: labels instead of the log."""
+
+    sequence: Sequence
+    start: int
+    end: int
+    row: bool
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Tokens of the batch."""
+        return sum(len(part.tokens) for part in self.parts) if self.parts else self.end - self.start
+
+
+def plan(working: list[Sequence], room: int, capacity: int, context: int, scratch: int) -> list[Work]:
+    """The works of the next step: `room` tokens, counting the generating ones, where that is
+    possible; never more than `capacity`. One that failed among others goes alone."""
+    first = next((each for each in working if each.alone or each.exact), None)
+    if first is not None:
+        return _alone(first, room, capacity, context, scratch)
+    works: list[Work] = []
+    long: list[Sequence] = []
+    for each in working:
+        if each.target(context) - each.computed == 1 and each.scoring is None:
+            works.append(_log(each, each.computed + 1, context))
+        else:
+            long.append(each)
+    del works[capacity:]
+    left = min(max(room - len(works), len(long)), capacity - len(works))
+    for i, each in enumerate(long):
+        share = left // (len(long) - i)
+        if share < 1:
+            continue
+        work = _chunk(each, share, context, scratch)
+        if work is not None and work.size <= capacity - sum(w.size for w in works):
+            works.append(work)
+            left -= work.size
+            scratch -= len(work.parts)
+    return works
+
+
+def _alone(each: Sequence, room: int, capacity: int, context: int, scratch: int) -> list[Work]:
+    if each.exact and (each.scoring is None or not each.scoring.prompted):
+        return [_log(each, each.chunk_end(each.target(context)), context)]
+    # An exact score is one label a step: how many fit a group depends on how fast the machine was.
+    work = _chunk(each, min(room, capacity), context, min(scratch, 1) if each.exact else scratch)
+    return [work] if work is not None else []
+
+
+def _log(each: Sequence, end: int, context: int) -> Work:
+    row = end == len(each.log) and (each.scoring is not None or each.grows(context))
+    return Work(each, each.computed, end, row)
+
+
+def _chunk(each: Sequence, room: int, context: int, scratch: int) -> Work | None:
+    if each.scoring is not None and each.scoring.prompted:
+        parts = each.scoring.group(scratch, room) if scratch > 0 else []
+        return Work(each, each.computed, each.computed, False, tuple(parts)) if parts else None
+    end = min(each.target(context), each.computed + room)
+    return _log(each, end, context) if end > each.computed else None

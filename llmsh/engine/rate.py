@@ -1,0 +1,33 @@
+"""How many tokens a step may have, from how long steps took. It knows numbers only.
+
+Begins small, follows the machine, and forgets: on shared virtual cores the same step takes twice as
+long a minute later.
+"""
+
+FIRST = 32
+SMALLEST = 8
+ENOUGH = 16
+"""A step of fewer tokens says nothing about prefill: small batches are slow for other reasons."""
+WEIGHT = 0.3
+
+
+class Rate:
+    """Milliseconds a token of prefill costs."""
+
+    def __init__(self) -> None:
+        self._ms = 0.0
+        self._largest = FIRST
+
+    def saw(self, tokens: int, ms: float) -> None:
+        """A step of so many tokens took so long."""
+        if tokens < ENOUGH or ms <= 0:
+            return
+        each = ms / tokens
+        self._ms = each if not self._ms else self._ms + WEIGHT * (each - self._ms)
+        self._largest = max(self._largest, 2 * tokens)
+
+    def room(self, ms: float) -> int:
+        """Tokens that fit into so many milliseconds; at most twice what was ever tried."""
+        if not self._ms:
+            return FIRST
+        return max(SMALLEST, min(self._largest, int(ms / self._ms)))

@@ -1,0 +1,111 @@
+"""Chooses the next token from one row of logits. Randomness is f(seed, position): a sequence that is
+computed again draws the same numbers.
+
+The order is llama.cpp's: bias, penalties, top-k, top-p, min-p, temperature. Done with numpy on a view
+of llama.cpp's own row: copying a vocabulary of 49,152 candidates into a C array costs more than all
+of it. It knows no model and no sequence.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from llmsh.abi.lease import Sampling
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+Doubles = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.intp]]
+
+_MASK = (1 << 64) - 1
+_NEAR = 12.0
+"""How far below the best logit candidates are looked for first; e**-12 of its probability."""
+
+
+class DeadEnd(Exception):  # an end, not a fault
+    """No token can be chosen: every logit is -inf, or they are no numbers."""
+
+
+def _mix(x: int) -> int:
+    """splitmix64's finalizer (Steele, Lea, Flood: Fast splittable pseudorandom number generators)."""
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)
+
+
+def uniform(seed: int, position: int) -> float:
+    """A number in [0, 1) for this seed at this position of the log."""
+    x = _mix((seed & _MASK) + 0x9E3779B97F4A7C15 & _MASK)
+    return (_mix(x + position * 0x9E3779B97F4A7C15 & _MASK) >> 11) * 2.0**-53
+
+
+def log_softmax(row: Floats) -> Doubles:
+    """Log-probabilities of a row, in 64 bits."""
+    x = row.astype(np.float64)
+    x -= x.max()
+    x -= math.log(np.exp(x).sum())
+    return x
+
+
+class Sampler:
+    """One answer's choice of tokens. `ban` are tokens that may not come (the ends of a text)."""
+
+    def __init__(self, sampling: Sampling, size: int, ban: frozenset[int] = frozenset()) -> None:
+        self._s = sampling
+        self._greedy = sampling.temperature <= 0 or sampling.top_k == 1
+        bias = {token: value for token, value in sampling.logit_bias.items() if 0 <= token < size}
+        bias.update(dict.fromkeys(ban, -math.inf))
+        self._biased = np.fromiter(bias.keys(), np.intp, len(bias))
+        self._bias = np.fromiter(bias.values(), np.float32, len(bias))
+        self._penalties = sampling.penalty_last != 0 and (
+            sampling.repeat_penalty != 1.0 or sampling.frequency_penalty != 0.0 or sampling.presence_penalty != 0.0
+        )
+
+    def prepare(self, row: Floats, log: list[int]) -> None:
+        """Bias and penalties, in place; once for each row."""
+        if self._biased.size:
+            row[self._biased] += self._bias
+        if self._penalties:
+            last = self._s.penalty_last
+            ids, counts = np.unique(log[-last:] if last > 0 else log, return_counts=True)
+            values = row[ids]
+            values = np.where(values > 0, values / self._s.repeat_penalty, values * self._s.repeat_penalty)
+            row[ids] = values - counts * self._s.frequency_penalty - self._s.presence_penalty
+
+    def pick(self, row: Floats, position: int) -> int:
+        """The token for this position. Raises DeadEnd."""
+        if self._greedy:
+            token = int(row.argmax())
+            if not math.isfinite(row[token]):
+                raise DeadEnd
+            return token
+        ids = self._top(row)
+        logits = row[ids].astype(np.float64)
+        keep = self._nucleus(logits)
+        weights = np.exp((logits[:keep] - logits[0]) / self._s.temperature)
+        edges = weights.cumsum()
+        drawn = int(np.searchsorted(edges, uniform(self._s.seed, position) * edges[-1], side="right"))
+        return int(ids[min(drawn, keep - 1)])
+
+    def _top(self, row: Floats) -> Ints:
+        """The top-k tokens, best first, lower ids first among equals."""
+        best = float(row.max())
+        if not math.isfinite(best):
+            raise DeadEnd
+        k = self._s.top_k if 0 < self._s.top_k < row.size else row.size
+        near = np.flatnonzero(row >= best - _NEAR)
+        if near.size < k:
+            near = np.flatnonzero(row > -math.inf)
+        if near.size > 8 * k:
+            near = np.sort(near[np.argpartition(row[near], near.size - k)[-k:]])
+        return near[np.argsort(-row[near], kind="stable")[:k]]
+
+    def _nucleus(self, logits: Doubles) -> int:
+        """How many of the sorted candidates top-p and min-p leave, at least 1."""
+        keep = logits.size
+        if self._s.top_p < 1.0:
+            p = np.exp(logits - logits[0])
+            keep = int(np.searchsorted(p.cumsum(), self._s.top_p * p.sum(), side="left")) + 1
+        if self._s.min_p > 0.0:
+            keep = min(keep, int(np.count_nonzero(logits >= logits[0] + math.log(self._s.min_p))))
+        return max(1, min(keep, logits.size))

@@ -1,0 +1,132 @@
+"""One sequence q: its log, its lease, and what of it is in cells. The rules of docs/leases.md that
+concern a single sequence are here.
+
+It calls no llama.cpp and sends nothing: it says what has become of a message.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llmsh.abi import lease
+from llmsh.engine.book import Span
+from llmsh.engine.score import Scoring
+
+if TYPE_CHECKING:  # an answer's grammar loads llama.cpp, which the rules of leases do not need
+    from llmsh.engine.answer import Answer
+
+EXACT_CUT = 32
+"""Exact sequences are prefilled in pieces between absolute multiples of this (a divisor of 256)."""
+
+Image = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Sequence:
+    """Leased while `upto` is not None; quiet otherwise, unless labels are being scored."""
+
+    def __init__(self, q: int, core: int, exact: bool) -> None:
+        self.q = q
+        self.core = core
+        self.exact = exact
+        self.log: list[int] = []
+        self.fed = 0
+        """Tokens of the log before this position were fed, those after it sampled here."""
+        self.singles: list[tuple[int, int]] = []
+        """Spans of an exact log that are computed one token a decode."""
+        self.computed = 0
+        """Cells hold the log before this position."""
+        self.spans: list[Span] = []
+        self.slot: int | None = None
+        self.image: Image | None = None
+        self.saved = -1
+        """Positions in the image; -1: not saved."""
+        self.answer: Answer | None = None
+        self.upto: int | None = None
+        self.halted = 0
+        """HALTED sent for this sequence."""
+        self.scoring: Scoring | None = None
+        self.fault = ""
+        """What the kernel did against the rules; told when a lease comes."""
+        self.alone = False
+        """Its last step failed among others: the next is its own."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether it may be extended."""
+        return self.upto is not None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether FEED, CUT, SAVE, LOAD and SCORE may come."""
+        return self.upto is None and self.scoring is None
+
+    @property
+    def working(self) -> bool:
+        """Whether a step has anything to do for it."""
+        return self.upto is not None or self.scoring is not None
+
+    def feed(self, at: int, tokens: list[int], single: bool, size: int) -> None:
+        """Append tokens; `size` is that of the vocabulary."""
+        if at != len(self.log):
+            self.fault = f"feed at {at}, the log is {len(self.log)} long"
+        elif tokens and not 0 <= min(tokens) <= max(tokens) < size:
+            self.fault = f"feed of a token outside the vocabulary of {size}"
+        else:
+            self._mark(self.fed, at, single=True)
+            self._mark(at, at + len(tokens), single)
+            self.log += tokens
+            self.fed = len(self.log)
+
+    def _mark(self, start: int, end: int, single: bool) -> None:
+        """Remember where chunks of an exact log have to end. The last token of input is computed
+        alone, so that it makes no difference whether a prompt was computed ahead of its lease."""
+        if self.exact and end > start:
+            self.singles.append((start if single else end - 1, end))
+
+    def forget(self, at: int) -> None:
+        """Tokens from position `at` on are no more."""
+        del self.log[at:]
+        self.fed = min(self.fed, at)
+        self.singles = [(start, min(end, at)) for start, end in self.singles if start < at]
+        if self.answer is not None and self.answer.taken > at:
+            self.drop_answer()
+
+    def drop_answer(self) -> None:
+        """The answer is over, or another begins."""
+        if self.answer is not None:
+            self.answer.close()
+            self.answer = None
+
+    def bound(self, context: int) -> int:
+        """The length at which the lease is served."""
+        return min(self.upto, context) if self.upto is not None else 0
+
+    def grows(self, context: int) -> bool:
+        """Whether the next thing its lease wants is a token (after what is not computed yet)."""
+        return len(self.log) < self.bound(context)
+
+    def target(self, context: int) -> int:
+        """How many positions must be in cells before the lease or the score goes on."""
+        whole = self.scoring is not None or self.grows(context)
+        return len(self.log) if whole else max(0, len(self.log) - 1)
+
+    def chunk_end(self, end: int) -> int:
+        """Where an exact sequence's next chunk ends, at `end` at most: single tokens one by one,
+        and cuts at absolute multiples, whatever was asked for when."""
+        start = self.computed
+        for first, last in self.singles:
+            if first <= start < last:
+                return min(end, start + 1)
+            if start < first:
+                end = min(end, first)
+                break
+        if start >= self.fed:
+            return min(end, start + 1)
+        return min(end, (start // EXACT_CUT + 1) * EXACT_CUT)
+
+    def end(self, why: str, detail: str = "") -> lease.Halted:
+        """The lease ends."""
+        self.upto = None
+        self.halted += 1
+        safe = self.answer.matcher.safe if self.answer is not None else 0
+        return lease.Halted(self.q, self.halted, len(self.log), why, safe, detail)

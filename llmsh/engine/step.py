@@ -1,0 +1,161 @@
+"""One step of a core: plan, fill the batch, decode, then sample, append and tell the kernel.
+
+Samplers advance only after llama_decode returned 0. It decides nothing: who may compute is said by
+leases, what is computed by plan.py.
+"""
+
+import numpy as np
+
+from llmsh.abi import lease
+from llmsh.abi.limits import STEP_MAX_MS
+from llmsh.engine.cache import Cache, Residents
+from llmsh.engine.channel import Channel
+from llmsh.engine.core import SCRATCH
+from llmsh.engine.fault import Fault
+from llmsh.engine.model import Model
+from llmsh.engine.orders import Orders
+from llmsh.engine.plan import Work, plan
+from llmsh.engine.rate import Rate
+from llmsh.engine.sampler import DeadEnd, Floats
+from llmsh.engine.sequence import Sequence
+
+TARGET_MS = STEP_MAX_MS * 0.8
+"""What a step is planned for: the machine is not always as fast as it just was."""
+NOCELL, ABORTED = 1, 2
+"""Results of llama_decode that are no fault of the batch."""
+
+
+class Stepper:
+    """Makes the steps of all cores."""
+
+    def __init__(self, model: Model, cache: Cache, orders: Orders, channel: Channel, fault: Fault) -> None:
+        self._model = model
+        self._cache = cache
+        self._orders = orders
+        self._channel = channel
+        self._fault = fault
+        self._rates = {0: Rate(), 1: Rate()}
+
+    def step(self, index: int) -> None:
+        """One step of a core, if it has anything to do."""
+        working = [each for each in self._orders.working.values() if each.core == index]
+        if not working:
+            return
+        home = self._cache.cores[index]
+        room = self._rates[index].room(TARGET_MS)
+        works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))
+        rows = self._fill(home, works)
+        self._fault.before(works, self._model.pieces)
+        no, rc, ms = home.core.decode()
+        if rc == 0:
+            self._rates[index].saw(home.core.batch.size, ms)
+            self._commit(home, works, rows, no, ms)
+        else:
+            self._failed(home, works, no, rc, ms)
+        self._fault.after(self._channel)
+
+    def _fill(self, home: Residents, works: list[Work]) -> list[int]:
+        """The batch, and the row of each work's first output."""
+        batch, rows = home.core.batch, []
+        batch.clear()
+        for work in works:
+            sequence = work.sequence
+            assert sequence.slot is not None  # orders.py let it work
+            if work.parts:
+                rows.append(self._fill_labels(home, work))
+            else:
+                tokens = sequence.log[work.start : work.end]
+                rows.append(batch.add(tokens, work.start, sequence.slot, "last" if work.row else "none"))
+        return rows
+
+    def _fill_labels(self, home: Residents, work: Work) -> int:
+        row = home.core.batch.outputs
+        assert work.sequence.slot is not None  # orders.py let it work
+        for part in work.parts:
+            slot = home.scratch.pop()
+            home.core.share(work.sequence.slot, slot, work.end)
+            home.core.batch.add(part.tokens, work.end, slot, "all")
+        return row
+
+    def _clean(self, home: Residents) -> None:
+        """Scratch slots live for one step."""
+        last = home.core.slots + len(home.scratch)
+        for slot in range(last, home.core.slots + SCRATCH):
+            home.core.remove(slot, 0)
+            home.scratch.append(slot)
+
+    def _commit(self, home: Residents, works: list[Work], rows: list[int], no: int, ms: float) -> None:
+        logits = home.core.logits() if home.core.batch.outputs else np.empty((0, 0), np.float32)
+        made: list[lease.Row] = []
+        fed: list[tuple[int, int]] = []
+        ends: list[tuple[Sequence, str]] = []
+        for work, row in zip(works, rows, strict=True):
+            sequence = work.sequence
+            sequence.alone = False
+            inputs = min(work.end, sequence.fed) - work.start
+            if inputs > 0:
+                fed.append((sequence.q, inputs))
+            self._cache.grow(sequence, work.end)
+            if sequence.scoring is not None:
+                self._score(work, logits[row:])
+            elif work.row:
+                ends.append((sequence, self._sample(sequence, logits[row], made)))
+            else:
+                ends.append((sequence, ""))
+        self._clean(home)
+        self._channel.send(lease.Step(home.core.index, no, round(ms, 3), made, fed, home.book.used))
+        self._after(works, ends)
+
+    def _sample(self, sequence: Sequence, row: Floats, made: list[lease.Row]) -> str:
+        """The next token of a sequence; why its lease ends by it, or empty."""
+        answer = sequence.answer
+        assert answer is not None  # a lease that grows has one
+        pos = len(sequence.log)
+        try:
+            token = answer.choose(row, sequence.log)
+            sequence.log.append(token)
+            why = answer.take(token)
+        except DeadEnd:
+            return lease.GRAMMAR
+        piece = b"" if why == lease.EOS else self._model.pieces[token]
+        made.append((sequence.q, pos, token, piece, answer.matcher.safe))
+        return why
+
+    def _score(self, work: Work, rows: Floats) -> None:
+        scoring = work.sequence.scoring
+        assert scoring is not None  # the caller looked
+        if work.row:
+            scoring.prompt(rows[0])
+        for part in work.parts:
+            scoring.result(part, rows[: len(part.tokens)])
+            rows = rows[len(part.tokens) :]
+
+    def _after(self, works: list[Work], ends: list[tuple[Sequence, str]]) -> None:
+        for sequence, why in ends:
+            if why:
+                self._orders.end(sequence, why)
+            else:
+                self._orders.settle(sequence)
+        for work in works:
+            scoring = work.sequence.scoring
+            if scoring is not None and scoring.done:
+                self._orders.scored(work.sequence)
+
+    def _failed(self, home: Residents, works: list[Work], no: int, rc: int, ms: float) -> None:
+        """The step did not happen: back to where it began. An aborted one is made again from what is
+        still wanted; after another failure its sequences go one a step, and the one that fails alone
+        is halted."""
+        self._clean(home)
+        for work in works:
+            self._cache.trim(work.sequence, work.start)
+            work.sequence.alone = rc != ABORTED
+        self._channel.send(lease.Step(home.core.index, no, round(ms, 3), [], [], home.book.used))
+        if rc == ABORTED or len(works) > 1:
+            return
+        sequence = works[0].sequence
+        sequence.alone = False
+        why, detail = (lease.NOCELL, "no free cell") if rc == NOCELL else (lease.FAULT, f"llama_decode returned {rc}")
+        if sequence.scoring is not None:
+            self._orders.scored(sequence, detail)
+        else:
+            self._orders.end(sequence, why, detail)
