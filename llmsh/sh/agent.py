@@ -15,28 +15,28 @@ from llmsh.sh.shell import Shell
 from llmsh.sh.tree import Command, Simple, static_text
 
 
-def segments(shell: Shell, commands: tuple[Command, ...]) -> list[list[Command]]:
+def segments(commands: tuple[Command, ...]) -> list[list[Command]]:
     """Commands grouped by the child that runs them: runs of adjacent agents, all others alone."""
     out: list[list[Command]] = []
     for command in commands:
-        if out and _continues(shell, out[-1][-1]) and _follows(shell, command):
+        if out and _continues(out[-1][-1]) and _follows(command):
             out[-1].append(command)
         else:
             out.append([command])
     return out
 
 
-def _continues(shell: Shell, command: Command) -> bool:
+def _continues(command: Command) -> bool:
     """Whether its output can stay in the kernel: an agent that redirects its input at most."""
-    return _is_agent(shell, command) and all(r.fd == 0 for r in command.redirects)
+    return _is_agent(command) and all(r.fd == 0 for r in command.redirects)
 
 
-def _follows(shell: Shell, command: Command) -> bool:
+def _follows(command: Command) -> bool:
     """Whether its input can stay in the kernel: an agent that redirects its output at most."""
-    return _is_agent(shell, command) and all(r.fd == 1 for r in command.redirects)
+    return _is_agent(command) and all(r.fd == 1 for r in command.redirects)
 
 
-def _is_agent(shell: Shell, command: Command) -> bool:
+def _is_agent(command: Command) -> bool:
     """Whether a command is an agent for certain, before anything is expanded."""
     if not isinstance(command, Simple) or command.assignments:
         return False
@@ -54,9 +54,7 @@ def _is_agent(shell: Shell, command: Command) -> bool:
 
 def become(shell: Shell, segment: list[Simple], report: Report) -> int:
     """In a child: be the agents of a segment."""
-    lines: list[list[str]] = []
-    for command in segment:
-        lines.append(simple.resolve(shell, shell.expander.fields(command.words))[1])
+    lines = [simple.resolve(shell, shell.expander.fields(command.words))[1] for command in segment]
     for command in segment:
         if not simple.redirected(shell, command.redirects, None):
             return 1
@@ -86,4 +84,4 @@ def run(shell: Shell, lines: list[list[str]], report: Report) -> int:
     except Error as error:
         term.complain(name, error.detail)
         return error.status
-    leave(endings[-1])
+    return leave(endings[-1])

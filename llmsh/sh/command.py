@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from llmsh.lib import commands, term
 from llmsh.sh import lookup, redirect, special
-from llmsh.sh.errors import ExitShell, ShellError, ShellSyntaxError
+from llmsh.sh.errors import ExitShell, RedirectError, ShellError, ShellSyntaxError
 from llmsh.sh.lookup import AGENT, BUILTIN, DENIED, NOTHING, SPECIAL, Found
 from llmsh.sh.process import Report, foreground, spawn
 from llmsh.sh.quote import quote
@@ -72,7 +72,7 @@ def become(shell: Shell, command: Simple, words: list[str] | None, report: Repor
         return agent.run(shell, [args], report)
     if found.kind in (DENIED, NOTHING):
         return _cannot(shell, found)
-    execute(shell, found.path, args)
+    return execute(shell, found.path, args)
 
 
 def execute(shell: Shell, path: str, args: list[str]) -> NoReturn:
@@ -199,7 +199,7 @@ def redirected(shell: Shell, redirects: tuple[Redirect, ...], saved: Saved | Non
     """Do redirections; False, and one line, when one cannot be made."""
     try:
         redirect.apply(redirects, shell.expander.text, "C" in shell.options, saved)
-    except redirect.RedirectError as error:
+    except RedirectError as error:
         shell.complain(str(error))
         return False
     return True
@@ -215,6 +215,7 @@ def assign(shell: Shell, assignments: tuple[Assignment, ...], export: bool) -> N
 
 def _trace(shell: Shell, command: Simple, words: list[str]) -> None:
     if "x" in shell.options:
-        values = [f"{a.name}={quote(shell.variables.get(a.name) or '')}" for a in command.assignments] if not words else []
-        shell.complain_plain((shell.parameter("PS4") or "+ ") + " ".join(values + [quote(word) for word in words]))
-
+        shown = [quote(word) for word in words]
+        if not words:
+            shown = [f"{a.name}={quote(shell.variables.get(a.name) or '')}" for a in command.assignments]
+        shell.complain_plain((shell.parameter("PS4") or "+ ") + " ".join(shown))

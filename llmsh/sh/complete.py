@@ -47,8 +47,7 @@ class Spot(NamedTuple):
 def spot(line: str) -> Spot:
     """Where the cursor is, at the end of the line."""
     lexer = Lexer(line)
-    lexer.nested = lambda inner: ()
-    Parser(lexer)
+    Parser(lexer)  # reads the lists of $(...)
     before: list[str] = []
     redirected = False
     try:
@@ -97,11 +96,13 @@ def _candidates(shell: Shell, here: Spot) -> list[Candidate]:
     if words == ["agent"]:
         return _agents(here.text)
     if not words:
-        return _commands(shell, here.text) if "/" not in here.text and not here.text.startswith("~") else _files(shell, here.text)
+        is_path = "/" in here.text or here.text.startswith("~")
+        return _files(shell, here.text) if is_path else _commands(shell, here.text)
     if words[0] in _JOBS or here.text.startswith("%"):
         return _jobs(shell, here.text)
     if words[0] == "kill" and here.text.startswith("-"):
-        return [Candidate(f"-{name}", f"-{name}", "signal") for name, _ in signals.SIGNALS.values() if f"-{name}".startswith(here.text)]
+        flags = [f"-{name}" for name, _ in signals.SIGNALS.values()]
+        return [Candidate(flag, flag, "signal") for flag in flags if flag.startswith(here.text)]
     if here.text.startswith("-"):
         return _options(words[0], here.text)
     if words[0] in _PIDS:
@@ -133,7 +134,8 @@ def _commands(shell: Shell, text: str) -> list[Candidate]:
             if name.startswith(text):
                 kinds.setdefault(name, kind)
     order = {"agent": 0, "shell": 1, "builtin": 1, "program": 2}
-    return [Candidate(backslashed(n), n, k) for n, k in sorted(kinds.items(), key=lambda item: (order[item[1]], item[0]))]
+    ranked = sorted(kinds.items(), key=lambda item: (order[item[1]], item[0]))
+    return [Candidate(backslashed(name), name, kind) for name, kind in ranked]
 
 
 def _jobs(shell: Shell, text: str) -> list[Candidate]:
@@ -159,22 +161,18 @@ def _pids(text: str) -> list[Candidate]:
 
 def _ps() -> list[dict[str, Any]]:
     """ps(2) of a daemon that answers at once."""
-    from select import select
-    from time import monotonic
+    import socket
 
-    from llmsh.abi.version import BUILD, MAJOR, MINOR
+    from llmsh.lib import calls
     from llmsh.lib.conn import dial
 
-    conn = dial(greet=False)
+    socket.setdefaulttimeout(PIDS_WAIT)  # for the one socket that dial makes
     try:
-        conn.begin("hello", major=MAJOR, minor=MINOR, build=BUILD)
-        call = conn.begin("ps", pids=[])
-        until = monotonic() + PIDS_WAIT
-        while (reply := conn.take(call)) is None:
-            left = until - monotonic()
-            if left <= 0 or not select([conn], [], [], left)[0] or not conn.pump():
-                return []
-        return list(reply[0]["rows"])
+        conn = dial()
+    finally:
+        socket.setdefaulttimeout(None)
+    try:
+        return calls.ps(conn)
     finally:
         conn.close()
 
@@ -206,8 +204,8 @@ def _files(shell: Shell, text: str, folders: bool = False) -> list[Candidate]:
                 is_folder = entry.is_dir()
                 if is_folder or not folders:
                     path = os.path.join(folder, entry.name)
-                    mark = "/" if is_folder else ""
-                    out.append(Candidate(backslashed(path) + mark, entry.name + mark, "folder" if is_folder else "file"))
+                    mark, kind = ("/", "folder") if is_folder else ("", "file")
+                    out.append(Candidate(backslashed(path) + mark, entry.name + mark, kind))
     except (OSError, ValueError):
         return []
     return sorted(out)

@@ -20,10 +20,10 @@ class ShellSyntaxError(ShellError):
 
     status = 2
 
-    def __init__(self, line: int, cause: str) -> None:
+    def __init__(self, line: int, cause: str, file: str = "") -> None:
         self.line = line
         self.cause = cause
-        super().__init__(f"line {line}: {cause}")
+        super().__init__(f"{file}: line {line}: {cause}" if file else f"line {line}: {cause}")
 
 
 class ExpansionError(ShellError):

@@ -84,10 +84,10 @@ def _group(shell: Shell, group: Group) -> int:
 
 def _bodies(shell: Shell, pipeline: Pipeline) -> list[Body]:
     """What each child of a pipeline runs: a segment of agents, or one command."""
-    bodies: list[Body] = []
-    for segment in segments(shell, pipeline.commands):
-        bodies.append(_body(shell, segment[0]) if len(segment) == 1 else _agents(shell, segment))
-    return bodies
+    return [
+        _body(shell, segment[0]) if len(segment) == 1 else _agents(shell, segment)
+        for segment in segments(pipeline.commands)
+    ]
 
 
 def _body(shell: Shell, command: Command) -> Body:
@@ -103,11 +103,11 @@ def _body(shell: Shell, command: Command) -> Body:
     return body
 
 
-def _agents(shell: Shell, segment: list[Simple]) -> Body:
+def _agents(shell: Shell, segment: list[Command]) -> Body:
     def body(report: Report) -> int:
         from llmsh.sh import agent
 
-        return agent.become(shell, segment, report)
+        return agent.become(shell, [c for c in segment if isinstance(c, Simple)], report)
 
     return body
 

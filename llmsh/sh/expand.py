@@ -11,8 +11,8 @@ from typing import Protocol
 from llmsh.sh import pattern
 from llmsh.sh.errors import ExpansionError
 from llmsh.sh.glob import glob
-from llmsh.sh.lexer import is_name
 from llmsh.sh.tree import Double, List, Literal, Parameter, Part, Quoted, Word
+from llmsh.sh.word import is_name
 
 _WHITE = " \t\n"
 Run = tuple[str, bool]
@@ -204,7 +204,7 @@ class Expander:
         if part.operator == "length":
             out.add(str(len(self._demand(part.name, value))), quoted)
             return
-        if part.operator[:1] in ("%", "#") and part.argument is not None:
+        if part.operator[:1] in ("%", "#"):
             value = self._trimmed(part, self._demand(part.name, value))
         elif part.operator:
             missing = value is None or (part.operator.startswith(":") and not value)
@@ -226,9 +226,8 @@ class Expander:
         return value or ""
 
     def _trimmed(self, part: Parameter, text: str) -> str:
-        assert part.argument is not None
         mark = part.operator
-        return pattern.trim(self.pattern(part.argument), text, end=mark[0] == "%", longest=len(mark) == 2)
+        return pattern.trim(self.pattern(part.argument or Word(())), text, end=mark[0] == "%", longest=len(mark) == 2)
 
     def _replaced(self, part: Parameter, missing: bool, out: "_Joiner | _Splitter", quoted: bool) -> bool:
         """Do what - = ? + ask for; True when that gave the expansion."""
@@ -264,7 +263,7 @@ class Expander:
 
     def _all(self, part: Parameter, out: "_Joiner | _Splitter", quoted: bool) -> None:
         values = self._context.positional()
-        if part.operator and part.operator[0] in "%#" and part.argument is not None:
+        if part.operator and part.operator[0] in "%#":
             values = [self._trimmed(part, value) for value in values]
         elif part.operator:
             missing = not values or (part.operator.startswith(":") and not "".join(values))

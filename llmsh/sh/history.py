@@ -1,7 +1,7 @@
-"""Lines typed before: a file under state that only its owner can read.
+r"""Lines typed before: a file under state that only its owner can read.
 
 Several shells append to one file; it is cut to its newest part when a shell begins. A line that
-begins with a blank is not kept. Format: an entry a line, backslash and newline within as \\\\ and \\n.
+begins with a blank is not kept. Format: an entry a line, backslash and newline within as \\ and \n.
 """
 
 import os

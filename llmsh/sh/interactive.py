@@ -100,7 +100,7 @@ def _session(shell: Shell) -> int:
 
 
 def _signals(shell: Shell) -> None:
-    def hup(number: int, frame: FrameType | None) -> None:
+    def hup(_number: int, _frame: FrameType | None) -> None:
         hang_up(shell)
         if shell.terminal:
             shell.terminal.leave()
@@ -130,8 +130,10 @@ def _startup(shell: Shell) -> None:
         parser = Parser(Lexer(more=source.more))
         while (items := parser.complete()) is not None:
             shell.status = run_list(shell, items)
-    except (ShellError, KeyboardInterrupt, Interrupted) as error:
-        shell.complain(f"{path}: {error or 'interrupted'}")
+    except ShellError as error:
+        shell.complain(f"{path}: {error}")
+    except (KeyboardInterrupt, Interrupted):
+        shell.complain(f"{path}: interrupted")
     finally:
         source.close()
 

@@ -62,11 +62,11 @@ class Job:
     def killed_by(self) -> int:
         """The signal that the last process died by, or 0."""
         last = self.processes[-1].status
-        return os.WTERMSIG(last) if last is not None and os.WIFSIGNALED(last) else 0
+        return plain_status(last or 0) - 128 if died(last) else 0
 
     def interrupted(self) -> bool:
         """Whether a process of it died by INT."""
-        return any(p.status is not None and os.WIFSIGNALED(p.status) and os.WTERMSIG(p.status) == signal.SIGINT for p in self.processes)
+        return any(plain_status(p.status or 0) == 128 + signal.SIGINT for p in self.processes if died(p.status))
 
     def state(self) -> str:
         """Running, Stopped, Done, Exit 3, Terminated ..."""
@@ -112,6 +112,11 @@ class Job:
             if process.report >= 0:
                 os.close(process.report)
                 process.report = -1
+
+
+def died(status: int | None) -> bool:
+    """Whether a waitpid status is a death by signal."""
+    return status is not None and os.WIFSIGNALED(status)
 
 
 def plain_status(status: int) -> int:
@@ -169,7 +174,10 @@ class Jobs:
         """In a child: its parent's jobs are not its own."""
         for job in self:
             job.close()
-        self.__init__()  # type: ignore[misc]  # every field anew is what is meant
+        self._listed.clear()
+        self._order.clear()
+        self._processes.clear()
+        self.statuses.clear()
 
     # Waiting.
 
@@ -178,13 +186,13 @@ class Jobs:
         try:
             pid, status = os.waitpid(-1, flags)
         except ChildProcessError:
-            for job, process in self._processes.values():
+            for _, process in self._processes.values():
                 process.status = 127 << 8 if process.status is None else process.status
             return False
         if pid == 0:
             return False
         if pid in self._processes:
-            job, process = self._processes[pid]
+            process = self._processes[pid][1]
             if os.WIFSTOPPED(status):
                 process.stopped = os.WSTOPSIG(status)
             elif os.WIFCONTINUED(status):
@@ -210,14 +218,14 @@ class Jobs:
     def current(self) -> Job | None:
         """%+: the one stopped last, else the one started last."""
         stopped = [job for job in self._order if job.stopped]
-        return (stopped or self._order or [None])[-1]
+        return next(reversed(stopped or self._order), None)
 
     def previous(self) -> Job | None:
         """%-."""
         now = self.current()
         others = [job for job in self._order if job is not now]
         stopped = [job for job in others if job.stopped]
-        return (stopped or others or [None])[-1]
+        return next(reversed(stopped or others), None)
 
     def mark(self, job: Job) -> str:
         """+ for the current job, - for the one before."""

@@ -101,7 +101,8 @@ def forced(words: list[str]) -> tuple[str, list[str]]:
 
 def agents() -> list[str]:
     """Names of all agents."""
-    return sorted({name[:-5] for folder in paths.units() for name in _names(folder) if name.endswith(".toml") and name[0] != "."})
+    names = {name for folder in paths.units() for name in _names(folder)}
+    return sorted(name[:-5] for name in names if name.endswith(".toml") and not name.startswith("."))
 
 
 def programs(search: str) -> list[str]:

@@ -14,11 +14,11 @@ from llmsh.lib import term
 from llmsh.sh.errors import ExitShell, Interrupted, ShellError, ShellSyntaxError
 from llmsh.sh.exec import run_list
 from llmsh.sh.lexer import Lexer
+from llmsh.sh.options import set_options
 from llmsh.sh.parser import Parser
 from llmsh.sh.process import die
 from llmsh.sh.shell import Shell
 from llmsh.sh.source import File, Input, String
-from llmsh.sh.special import set_options
 
 USAGE = """\
 Usage: llmsh [-aefnuvx] [-o OPTION] [FILE [ARG...]]
@@ -92,9 +92,9 @@ def main(argv: list[str]) -> int:
         shell.args = line.rest
     reads = line.text is None and (line.stdin or not line.rest)
     if line.interactive or (reads and os.isatty(0) and os.isatty(2)):
-        from llmsh.sh import interactive
+        from llmsh.sh.interactive import main as interactive
 
-        return interactive.main(shell)
+        return interactive(shell)
     return _guarded(shell, lambda: _script(shell, line, reads))
 
 
@@ -117,7 +117,7 @@ def run_all(shell: Shell, more: Callable[[], str | None]) -> int:
 def _guarded(shell: Shell, body: Callable[[], int]) -> int:
     """Run a script; how it ends becomes a status, or a death by INT."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         shell.interrupted = True
         if not shell.waiting:
             raise KeyboardInterrupt

@@ -5,11 +5,13 @@ the language that this version does not have are refused by name.
 """
 
 from llmsh.sh.errors import ShellSyntaxError
-from llmsh.sh.lexer import END, NEWLINE, NUMBER, OPERATOR, WORD, Lexer, Token, is_name
+from llmsh.sh.lexer import END, NEWLINE, NUMBER, OPERATOR, WORD, Lexer, Token
 from llmsh.sh.tree import AndOr, Assignment, Command, Group, Item, List, Literal, Pipeline, Redirect, Simple, Word
+from llmsh.sh.word import Words, is_name
 
 _REDIRECTS = {"<": 0, ">": 1, ">>": 1, ">|": 1, "<>": 0, "<&": 0, ">&": 1, "<<": 0, "<<-": 0}
-_LATER = frozenset("if then else elif fi for while until do done case esac function select [[".split())
+_LATER = frozenset(("if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac"))
+_NEVER = frozenset(("function", "select", "[["))
 
 
 class Parser:
@@ -32,6 +34,15 @@ class Parser:
         if self._peek().kind not in (NEWLINE, END):
             raise self._unexpected()
         return items
+
+    def substitution(self) -> List:
+        """The list of $(...), up to and with its closing parenthesis."""
+        self._newlines()
+        body: List = () if self._at(")") else self._list((")",))
+        if not self._at(")"):
+            raise self._unexpected()
+        self._next()
+        return body
 
     # Tokens.
 
@@ -120,7 +131,7 @@ class Parser:
             return self._group(")", subshell=True)
         if self._word_is("{"):
             return self._group("}", subshell=False)
-        if token.kind == WORD and token.text in _LATER:
+        if token.kind == WORD and token.text in _LATER | _NEVER:
             raise ShellSyntaxError(token.line, f"syntax error near '{token.text}': not in this version")
         return self._simple()
 
@@ -193,18 +204,10 @@ def _assignment(word: Word) -> Assignment | None:
     return Assignment(name, Word((Literal(value), *rest) if value else rest))
 
 
-def _substitution(lexer: Lexer) -> List:
+def _substitution(words: Words) -> List:
     """The list of $(...), its closing parenthesis taken."""
-    parser = Parser(lexer)
-    parser._newlines()
-    if parser._at(")"):
-        parser._next()
-        return ()
-    body = parser._list((")",))
-    if not parser._at(")"):
-        raise parser._unexpected()
-    parser._next()
-    return body
+    assert isinstance(words, Lexer)
+    return Parser(words).substitution()
 
 
 def parse(text: str) -> list[List]:

@@ -74,7 +74,7 @@ def compiled(pattern: str) -> tuple[_Element, ...]:
     return tuple(out)
 
 
-def _any(char: str) -> bool:
+def _any(_char: str) -> bool:
     return True
 
 
@@ -88,7 +88,7 @@ def _bracket(pattern: str, at: int) -> tuple[Test, int] | None:
     while at < len(pattern) and (first or pattern[at] != "]"):
         first = False
         if pattern.startswith("[:", at) and (end := pattern.find(":]", at + 2)) > 0:
-            tests.append(_CLASSES.get(pattern[at + 2 : end], lambda c: False))
+            tests.append(_CLASSES.get(pattern[at + 2 : end], lambda _: False))
             at = end + 2
             continue
         low, at = _one(pattern, at)

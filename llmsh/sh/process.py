@@ -7,13 +7,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, NoReturn
 
 from llmsh.sh import redirect
 from llmsh.sh.errors import ExitShell, Interrupted, ShellError
 from llmsh.sh.job import Job, plain_status
 from llmsh.sh.redirect import cause
 from llmsh.sh.shell import Shell
+from llmsh.sh.terminal import Terminal
 from llmsh.sh.tree import List
 
 OUTPUT_MAX = 256 << 20
@@ -23,8 +26,20 @@ Report = Callable[[list[int]], None]
 Body = Callable[[Report], int]
 """What a child runs: it is given how to tell the pids of its agents, and gives its exit status."""
 
-_DEFAULTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_DEFAULTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, *_STOPS)
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class _Place(NamedTuple):
+    """Where a child of a pipeline stands; -1 for a descriptor that it has as it is."""
+
+    pgid: int
+    source: int
+    sink: int
+    told: int
+    background: bool
+    control: bool
 
 
 def _fork() -> int:
@@ -98,20 +113,16 @@ def spawn(shell: Shell, bodies: list[Body], text: str, background: bool) -> Job:
         tell, told = os.pipe()
         pid = _fork_or_close(job, (source, read, write, tell, told))
         if pid == 0:
-            ends = (source, write, told)
-            os.close(tell)
-            if read >= 0:
-                os.close(read)
-            _finish(shell, lambda: _enter(shell, job.pgid, ends, background, control, body))
+            _close(tell, read)
+            place = _Place(job.pgid, source, write, told, background, control)
+            _finish(shell, partial(_enter, shell, place, body))
         if control:
             job.pgid = job.pgid or pid
             _set_group(pid, job.pgid)
             if index == 0 and not background and shell.terminal:
                 shell.terminal.give(job.pgid)
         shell.jobs.started(job, pid, redirect.private(tell))
-        for fd in (source, write, told):
-            if fd >= 0:
-                os.close(fd)
+        _close(source, write, told)
         source = read
     return job
 
@@ -120,38 +131,41 @@ def _fork_or_close(job: Job, fds: tuple[int, ...]) -> int:
     try:
         return _fork()
     except ShellError:
-        for fd in fds:
-            if fd >= 0:
-                os.close(fd)
+        _close(*fds)
         job.signal(signal.SIGTERM)
         raise
 
 
+def _close(*fds: int) -> None:
+    for fd in fds:
+        if fd >= 0:
+            os.close(fd)
+
+
 def _set_group(pid: int, pgid: int) -> None:
-    try:
+    # Both sides set it. It fails when the child has ended, or did it and called exec.
+    with suppress(OSError):
         os.setpgid(pid, pgid)
-    except OSError:
-        pass  # It has ended, or has done so itself and called exec: both sides set the group.
 
 
-def _enter(shell: Shell, pgid: int, ends: tuple[int, int, int], background: bool, control: bool, body: Body) -> int:
+def _enter(shell: Shell, place: _Place, body: Body) -> int:
     """A child of a pipeline: its group, descriptors and signals, then its body."""
-    source, sink, told = ends
-    if control:
-        os.setpgid(0, pgid)
-        if not background and shell.terminal:
+    if place.control:
+        os.setpgid(0, place.pgid)
+        if not place.background and shell.terminal:
             shell.terminal.give(os.getpgrp())
     _begin(shell)
     default_signals(shell)
-    if background and not control:
+    source = place.source
+    if place.background and not place.control:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, signal.SIG_IGN)
         if source < 0:
             source = os.open(os.devnull, os.O_RDONLY)
-    told = redirect.private(told)
-    for fd, place in ((source, 0), (sink, 1)):
-        if fd >= 0 and fd != place:
-            os.dup2(fd, place, inheritable=True)
+    told = redirect.private(place.told)
+    for fd, wanted in ((source, 0), (place.sink, 1)):
+        if fd >= 0 and fd != wanted:
+            os.dup2(fd, wanted, inheritable=True)
             os.close(fd)
     return body(_Teller(told))
 
@@ -190,7 +204,7 @@ def foreground(shell: Shell, job: Job) -> int:
     finally:
         shell.waiting = False
         if shell.job_control and shell.terminal:
-            _take_back(shell, job)
+            _take_back(shell.terminal, job)
     status = job.exit_status(shell.pipefail)
     if job.stopped:
         shell.jobs.list(job)
@@ -216,15 +230,14 @@ def _wait(shell: Shell, job: Job) -> None:
             continue  # Sent to the shell alone: the job goes on, and so do we.
 
 
-def _take_back(shell: Shell, job: Job) -> None:
-    assert shell.terminal is not None
-    shell.terminal.give(shell.terminal.group)
+def _take_back(terminal: Terminal, job: Job) -> None:
+    terminal.give(terminal.group)
     if job.stopped:
-        job.modes = shell.terminal.modes()
+        job.modes = terminal.modes()
     if job.done and job.exit_status() == 0:
-        shell.terminal.adopt()
+        terminal.adopt()
     else:
-        shell.terminal.restore()
+        terminal.restore()
 
 
 def _say_how_it_died(shell: Shell, job: Job) -> None:
@@ -275,9 +288,9 @@ def _captured(shell: Shell, write: int, body: List) -> int:
     default_signals(shell)
     if control:
         # In the shell's own group Ctrl-Z would stop the child and leave the shell waiting.
-        for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
-        shell.ignored |= {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+        shell.ignored |= set(_STOPS)
     if write != 1:
         os.dup2(write, 1, inheritable=True)
         os.close(write)

@@ -7,6 +7,7 @@ Source: POSIX.1-2024, Shell Command Language, 2.7.
 import fcntl
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from llmsh.sh.errors import RedirectError
 from llmsh.sh.tree import Here, Redirect, Word
@@ -79,10 +80,8 @@ def _copy(fd: int) -> int:
 
 
 def _close(fd: int) -> None:
-    try:
+    with suppress(OSError):  # it was not open: nothing to undo
         os.close(fd)
-    except OSError:
-        pass  # It was not open: nothing to undo.
 
 
 def _move(source: int, fd: int) -> None:

@@ -29,7 +29,8 @@ OPTIONS = {
 }
 """Options of `set` by letter; pipefail has a name only."""
 
-_RESTORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP)
+_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_RESTORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, *_STOPS)
 
 
 class Shell:

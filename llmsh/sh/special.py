@@ -1,7 +1,7 @@
 """Commands that are part of the shell, because they change it. Source: POSIX.1-2024, 2.15 and utilities.
 
-Those about jobs are in special_jobs.py. Each takes the shell and its words, its name first, and gives
-a status; what a user did wrong is a ShellError.
+Those about jobs, variables and folders are in special_*.py. Each takes the shell and its words, its
+name first, and gives a status; what a user did wrong is a ShellError.
 """
 
 import os
@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from llmsh.lib import term
-from llmsh.sh import lookup, special_jobs
-from llmsh.sh.errors import ExitShell, ShellError
-from llmsh.sh.lexer import Lexer, is_name
+from llmsh.sh import lookup, special_folder, special_jobs, special_variables
+from llmsh.sh.errors import ExitShell, ShellError, ShellSyntaxError
+from llmsh.sh.lexer import Lexer
 from llmsh.sh.parser import Parser
-from llmsh.sh.quote import quote
-from llmsh.sh.shell import OPTIONS, Shell
+from llmsh.sh.shell import Shell
 from llmsh.sh.source import File
+
+SOURCED_MAX = 100
 
 
 class Special(NamedTuple):
@@ -25,18 +26,12 @@ class Special(NamedTuple):
     keeps: bool = False
 
 
-def _nothing(shell: Shell, words: list[str]) -> int:
+def _nothing(_shell: Shell, _words: list[str]) -> int:
     return 0
 
 
-def _false(shell: Shell, words: list[str]) -> int:
+def _false(_shell: Shell, _words: list[str]) -> int:
     return 1
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise ShellError(f"{text}: not a number")
-    return int(text)
 
 
 # Running.
@@ -49,18 +44,17 @@ def _eval(shell: Shell, words: list[str]) -> int:
 def _source(shell: Shell, words: list[str]) -> int:
     if len(words) < 2:
         raise ShellError("a file is needed")
+    if shell.sourced >= SOURCED_MAX:
+        raise ShellError(f"{words[1]}: more than {SOURCED_MAX} files within each other")
     path = words[1]
     if "/" not in path:
-        found = lookup.readable(path, shell.variables.get("PATH"))
-        path = found or (os.path.join(".", path) if words[0] == "source" else path)
+        path = lookup.readable(path, shell.variables.get("PATH")) or os.path.join(".", path)
     source = File(path)
     shell.sourced += 1
     try:
-        if shell.sourced > 100:
-            raise ShellError(f"{path}: sourced too deeply")
         return run_source(shell, Parser(Lexer(more=source.more)))
-    except ShellError as error:
-        raise type(error)(f"{words[1]}: {error}") if type(error) is ShellError else error
+    except ShellSyntaxError as error:
+        raise ShellSyntaxError(error.line, error.cause, words[1]) from error
     finally:
         shell.sourced -= 1
         source.close()
@@ -94,200 +88,17 @@ def _exec(shell: Shell, words: list[str]) -> int:
     if found.kind == lookup.AGENT:
         from llmsh.sh import agent
 
-        raise ExitShell(agent.run(shell, [args], lambda pids: None))
+        raise ExitShell(agent.run(shell, [args], lambda _: None))
     if found.kind == lookup.SPECIAL:
         raise ExitShell(TABLE[found.name].run(shell, args))
     raise ExitShell(simple.call(shell, found, args))
 
 
 def _exit(shell: Shell, words: list[str]) -> int:
-    status = _number(words[1]) & 255 if len(words) > 1 else shell.status
+    status = special_variables.number(words[1]) & 255 if len(words) > 1 else shell.status
     if cause := shell.held_back():
         raise ShellError(cause)
     raise ExitShell(status)
-
-
-# Variables.
-
-
-def _export(shell: Shell, words: list[str]) -> int:
-    return _declare(shell, words, shell.variables.export, shell.variables.exported())
-
-
-def _readonly(shell: Shell, words: list[str]) -> int:
-    return _declare(shell, words, shell.variables.readonly, shell.variables.read_only())
-
-
-def _declare(shell: Shell, words: list[str], mark: Callable[[str], None], marked: list[str]) -> int:
-    args = words[1:]
-    if not args or args == ["-p"]:
-        for name in marked:
-            value = shell.variables.get(name)
-            term.line(f"{words[0]} {name}" + ("" if value is None else f"={quote(value)}"))
-        return 0
-    for arg in args[1:] if args[0] == "--" else args:
-        name, equals, value = arg.partition("=")
-        if not is_name(name):
-            raise ShellError(f"{arg}: not a name")
-        if equals:
-            shell.variables.set(name, value)
-        mark(name)
-    return 0
-
-
-def _unset(shell: Shell, words: list[str]) -> int:
-    args = words[1:]
-    if args and args[0] in ("-v", "-f", "--"):
-        functions = args.pop(0) == "-f"
-        if functions:
-            return 0
-    for name in args:
-        if not is_name(name):
-            raise ShellError(f"{name}: not a name")
-        shell.variables.unset(name)
-    return 0
-
-
-def _shift(shell: Shell, words: list[str]) -> int:
-    count = _number(words[1]) if len(words) > 1 else 1
-    if count > len(shell.args):
-        raise ShellError(f"{count}: there are {len(shell.args)} parameters")
-    del shell.args[:count]
-    return 0
-
-
-# Options.
-
-
-def _set(shell: Shell, words: list[str]) -> int:
-    args = words[1:]
-    if not args:
-        for name in shell.variables.names():
-            term.line(f"{name}={quote(shell.variables.get(name) or '')}")
-        return 0
-    rest = set_options(shell, args)
-    if rest is not None:
-        shell.args = rest
-    return 0
-
-
-def set_options(shell: Shell, args: list[str]) -> list[str] | None:
-    """Take options such as -eu, +x and -o NAME off a line; the operands after them, None for none."""
-    at = 0
-    while at < len(args) and len(args[at]) > 1 and args[at][0] in "-+":
-        word = args[at]
-        at += 1
-        if word == "--":
-            return args[at:]
-        for letter in word[1:]:
-            if letter == "o":
-                if at >= len(args):
-                    _show_options(shell, word[0] == "+")
-                    return None
-                _named_option(shell, args[at], word[0] == "-")
-                at += 1
-            else:
-                _option(shell, letter, word[0] == "-")
-    return args[at:] if at < len(args) else None
-
-
-def _option(shell: Shell, letter: str, on: bool) -> None:
-    if letter not in OPTIONS:
-        raise ShellError(f"-{letter}: no such option")
-    (shell.options.add if on else shell.options.discard)(letter)
-
-
-def _named_option(shell: Shell, name: str, on: bool) -> None:
-    if name == "pipefail":
-        shell.pipefail = on
-        return
-    letters = [letter for letter, long in OPTIONS.items() if long == name]
-    if not letters:
-        raise ShellError(f"-o {name}: no such option")
-    _option(shell, letters[0], on)
-
-
-def _show_options(shell: Shell, as_input: bool) -> None:
-    state = {name: letter in shell.options for letter, name in OPTIONS.items()} | {"pipefail": shell.pipefail}
-    for name in sorted(state):
-        term.line(f"set {'-' if state[name] else '+'}o {name}" if as_input else f"{name:<16}{'on' if state[name] else 'off'}")
-
-
-# The working folder.
-
-
-def _cd(shell: Shell, words: list[str]) -> int:
-    args = words[1:]
-    physical = False
-    while args and args[0] in ("-L", "-P", "--"):
-        option = args.pop(0)
-        if option == "--":
-            break
-        physical = option == "-P"
-    if len(args) > 1:
-        raise ShellError("too many arguments")
-    target, told = _cd_target(shell, args[0] if args else None)
-    here = shell.variables.get("PWD") or os.getcwd()
-    path = target if physical else _logical(here, target)
-    try:
-        os.chdir(path)
-    except OSError as error:
-        raise ShellError(f"{target}: {(error.strerror or '').lower()}") from error
-    except ValueError as error:
-        raise ShellError("NUL in a file name") from error
-    if physical or not os.path.isabs(path):
-        path = os.getcwd()
-    shell.variables.set("OLDPWD", here)
-    shell.variables.set("PWD", path)
-    os.environ["PWD"] = path
-    if told:
-        term.line(path)
-    return 0
-
-
-def _cd_target(shell: Shell, arg: str | None) -> tuple[str, bool]:
-    """(folder, whether to print it) of an argument."""
-    if arg is None:
-        home = shell.variables.get("HOME")
-        if not home:
-            raise ShellError("HOME is not set")
-        return home, False
-    if arg == "-":
-        old = shell.variables.get("OLDPWD")
-        if not old:
-            raise ShellError("OLDPWD is not set")
-        return old, True
-    if not arg.startswith(("/", "./", "../")) and arg not in (".", ".."):
-        for folder in (shell.variables.get("CDPATH") or "").split(":"):
-            if folder and os.path.isdir(os.path.join(folder, arg)):
-                return os.path.join(folder, arg), True
-    return arg, False
-
-
-def _logical(here: str, target: str) -> str:
-    """The folder's path with . and .. taken out as text, as cd -L does."""
-    parts: list[str] = []
-    for part in os.path.join(here, target).split("/"):
-        if part == "..":
-            if parts and not os.path.isdir("/" + "/".join(parts)):
-                return target
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
-
-
-def _umask(shell: Shell, words: list[str]) -> int:
-    if len(words) == 1:
-        mask = os.umask(0o077)
-        os.umask(mask)
-        term.line(f"{mask:04o}")
-        return 0
-    text = words[1]
-    if not text.isascii() or not text.isdigit() or not set(text) <= set("01234567") or int(text, 8) > 0o777:
-        raise ShellError(f"{text}: not an octal mode")
-    os.umask(int(text, 8))
-    return 0
 
 
 # Names.
@@ -324,7 +135,7 @@ def _type(shell: Shell, words: list[str]) -> int:
     return _command(shell, ["command", "-V", *words[1:]])
 
 
-def _agent(shell: Shell, words: list[str]) -> int:
+def _agent(_shell: Shell, _words: list[str]) -> int:
     raise ShellError("the name of an agent is needed")
 
 
@@ -335,16 +146,16 @@ TABLE: dict[str, Special] = {
     "eval": Special(_eval, keeps=True),
     "exec": Special(_exec, keeps=True),
     "exit": Special(_exit, keeps=True),
-    "export": Special(_export, keeps=True),
-    "readonly": Special(_readonly, keeps=True),
-    "set": Special(_set, keeps=True),
-    "shift": Special(_shift, keeps=True),
-    "unset": Special(_unset, keeps=True),
+    "export": Special(special_variables.export, keeps=True),
+    "readonly": Special(special_variables.readonly, keeps=True),
+    "set": Special(special_variables.set_, keeps=True),
+    "shift": Special(special_variables.shift, keeps=True),
+    "unset": Special(special_variables.unset, keeps=True),
     "agent": Special(_agent),
-    "cd": Special(_cd),
+    "cd": Special(special_folder.cd),
     "command": Special(_command),
     "type": Special(_type),
-    "umask": Special(_umask),
+    "umask": Special(special_folder.umask),
     "true": Special(_nothing),
     "false": Special(_false),
     "bg": Special(special_jobs.bg),

@@ -27,7 +27,7 @@ def _control(shell: Shell) -> None:
 
 
 def jobs(shell: Shell, words: list[str]) -> int:
-    """jobs [-l | -p] [%JOB...]"""
+    """List jobs: `jobs [-l | -p] [%JOB...]`."""
     args = words[1:]
     form = args.pop(0) if args and args[0] in ("-l", "-p") else ""
     if args and args[0].startswith("-"):
@@ -65,7 +65,7 @@ def forget(shell: Shell, job: Job) -> None:
 
 
 def fg(shell: Shell, words: list[str]) -> int:
-    """fg [%JOB]"""
+    """Bring a job to the foreground: `fg [%JOB]`."""
     _control(shell)
     shell.jobs.poll()
     job = _one(shell, words)
@@ -81,7 +81,7 @@ def fg(shell: Shell, words: list[str]) -> int:
 
 
 def bg(shell: Shell, words: list[str]) -> int:
-    """bg [%JOB...]"""
+    """Continue jobs in the background: `bg [%JOB...]`."""
     _control(shell)
     shell.jobs.poll()
     for name in words[1:] or ["%+"]:
@@ -101,7 +101,7 @@ def _continue(job: Job) -> None:
 
 
 def disown(shell: Shell, words: list[str]) -> int:
-    """disown [%JOB...]: they are no longer the shell's, and get no HUP from it."""
+    """Forget jobs, so that they get no HUP from us: `disown [%JOB...]`."""
     for job in [shell.jobs.find(name) for name in words[1:] or ["%+"]]:
         shell.jobs.remove(job)
     return 0
@@ -111,7 +111,7 @@ def disown(shell: Shell, words: list[str]) -> int:
 
 
 def wait(shell: Shell, words: list[str]) -> int:
-    """wait [PID | %JOB...]: without operands for all jobs; what is not ours goes to wait(1)."""
+    """Wait for some or all; agents that are not ours go to the builtin: `wait [PID | %JOB...]`."""
     names = [word for word in words[1:] if word != "--"]
     if not names:
         for job in list(shell.jobs):
@@ -156,7 +156,7 @@ def _wait_for(shell: Shell, job: Job) -> int:
 
 
 def kill(shell: Shell, words: list[str]) -> int:
-    """kill with %JOB; the rest is kill(1)'s."""
+    """Signal jobs and processes: %JOB becomes pids, the rest is the builtin's."""
     number = _signal(words[1:])
     out: list[str] = []
     woken: list[Job] = []

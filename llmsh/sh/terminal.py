@@ -6,6 +6,7 @@ Source: "Implementing a Job Control Shell" in the GNU C library manual; tcsetpgr
 import os
 import signal
 import termios
+from contextlib import suppress
 
 from llmsh.sh.redirect import private
 
@@ -43,10 +44,8 @@ class Terminal:
 
     def give(self, group: int) -> None:
         """Make a group the foreground. The caller ignores or blocks TTOU."""
-        try:
+        with suppress(OSError):  # the group has ended, or the terminal has gone: there is nobody to give it to
             os.tcsetpgrp(self.fd, group)
-        except OSError:
-            pass  # The group has ended already, or the terminal has gone: there is nobody to give it to.
 
     def modes(self) -> Modes | None:
         """The modes now."""
@@ -59,10 +58,8 @@ class Terminal:
         """Set modes that `modes` gave."""
         if modes is None:
             return
-        try:
+        with suppress(termios.error):  # the terminal has gone
             termios.tcsetattr(self.fd, termios.TCSADRAIN, modes)
-        except termios.error:
-            pass  # The terminal has gone.
 
     def adopt(self) -> None:
         """A job that ended well may have meant to change the modes (stty): keep them."""

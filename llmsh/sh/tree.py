@@ -4,7 +4,7 @@ It knows the shape of the language and nothing of what a command does. Compound 
 for, case, functions) join `Command` here and get a branch each in parser.py and exec.py.
 """
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 
 class Literal(NamedTuple):
@@ -39,7 +39,7 @@ class Substitution(NamedTuple):
     body: "List"
 
 
-Part = Union[Literal, Quoted, Double, Parameter, Substitution]
+Part = Literal | Quoted | Double | Parameter | Substitution
 
 
 class Word(NamedTuple):
@@ -96,7 +96,7 @@ class Group(NamedTuple):
     line: int
 
 
-Command = Union[Simple, Group]
+Command = Simple | Group
 
 
 class Pipeline(NamedTuple):

@@ -3,7 +3,7 @@
 import os
 
 from llmsh.sh.errors import ShellError
-from llmsh.sh.lexer import is_name
+from llmsh.sh.word import is_name
 
 
 class Variables:
