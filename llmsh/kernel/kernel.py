@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import CLIENTS_MAX, INIT
 from llmsh.abi.program import Program
-from llmsh.abi.signals import HUP, KILL, PIPE
+from llmsh.abi.signals import CONT, HUP, KILL, PIPE, TERM
 from llmsh.abi.states import RUN, STOPPED
 from llmsh.abi.unit import Unit
 from llmsh.kernel import ending, foreground, signals
@@ -74,6 +74,7 @@ class Kernel:
         self.stopping = False
         self.on_stop: Callable[[int], None] | None = None
         """What `shutdown` calls with the grace in ms: the server's stop."""
+        self._stopped: Callable[[], None] | None = None
         self._interpreters: dict[int, Interpreter] = {}
         self.ticking = False
         for line in ledger.lost:
@@ -129,11 +130,26 @@ class Kernel:
         ending.settle(self, process)
         ending.reap(self, process)
 
-    def shutdown(self, done: Callable[[], None]) -> None:
-        """End everything now: KILL to all, engines closed, then `done`."""
+    def shutdown(self, grace: float, done: Callable[[], None]) -> None:
+        """TERM to all, KILL to who is left after `grace` seconds, engines closed, then `done`."""
         self.stopping = True
+        self._stopped = done
+        self.clock.call_later(grace, self._kill_all)
+        for process in self.table:
+            signals.send(self, process, TERM)
+            signals.send(self, process, CONT)
+        self._close_when_empty()
+
+    def _kill_all(self) -> None:
         for process in self.table:
             self.end(process, 128 + KILL, KILL, "the daemon stopped")
+        self._close_when_empty()
+
+    def _close_when_empty(self) -> None:
+        done = self._stopped
+        if done is None or self._interpreters:
+            return
+        self._stopped = None
         for host in self.hosts.values():
             host.close()
         done()
@@ -153,6 +169,8 @@ class Kernel:
         """A process has ended."""
         self._interpreters.pop(process.pid, None)
         self._note_idle()
+        if self.stopping:
+            self.clock.call_later(0, self._close_when_empty)
 
     def go_on(self, process: Process) -> None:
         """Retry what a process waits in: after CONT, or when the engine is there (again)."""
