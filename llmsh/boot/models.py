@@ -1,0 +1,47 @@
+"""A model's name to its device: a file for llama.cpp, or the fake one.
+
+It reads no model file: the engine checks and loads it.
+"""
+
+import os
+from collections.abc import Callable
+
+from llmsh.abi import paths
+from llmsh.abi.errors import Error
+from llmsh.boot import machine
+from llmsh.boot.config import Config
+from llmsh.drivers import fake
+from llmsh.drivers.llama import LlamaDevice
+from llmsh.kernel.clock import Clock
+from llmsh.kernel.device import Device
+
+
+class Models:
+    """Makes devices as the configuration says. It is the kernel's `make_device`."""
+
+    def __init__(self, config: Config, clock: Clock, log: Callable[[str], None]) -> None:
+        self._config = config
+        self._clock = clock
+        self._log = log
+
+    def __call__(self, model: str) -> Device:
+        """The device of a model. Raises Error ENODEV when there is no such model."""
+        if model == "fake" or model.startswith("fake:"):
+            return fake.FakeDevice(model, self._clock, fake.options(model), strict=self._config.strict)
+        path = paths.model_file(model)
+        if not os.path.isfile(path):
+            advice = "" if "/" in model else f"; llmsh model pull {model}"
+            raise Error("ENODEV", f"{model}: no such model{advice}")
+        if not os.access(path, os.R_OK):
+            raise Error("ENODEV", f"{path}: permission denied")
+        config = self._config
+        threads = config.threads or machine.cores()
+        return LlamaDevice(
+            model,
+            path,
+            cells=config.cells,
+            threads=threads,
+            threads_batch=config.threads_batch or threads,
+            sequences=config.sequences,
+            log=lambda line: self._log(f"{model}: {line}"),
+        )
