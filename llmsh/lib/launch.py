@@ -19,7 +19,7 @@ def is_agent(name: str) -> bool:
 
 def _program(name: str, words: Sequence[str]) -> int:
     try:
-        os.execvp(name, list(words))  # noqa: S606 - no shell is wanted
+        os.execvp(name, list(words))
     except FileNotFoundError:
         term.complain(name, "no such command")
         return 127

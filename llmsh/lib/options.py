@@ -11,11 +11,11 @@ from typing import Any
 from llmsh.lib.command import HELP, Command, Option
 
 
-class Usage(Exception):  # noqa: N818 - named as sysexits(3) names it
+class Usage(Exception):
     """The command line is wrong: one line for standard error, status 2."""
 
 
-class Shown(Exception):  # noqa: N818 - it is no error: --help was asked for
+class Shown(Exception):
     """Help was asked for: the text for standard output, status 0."""
 
 

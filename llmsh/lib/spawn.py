@@ -18,17 +18,6 @@ from llmsh.lib.conn import Connection, dial
 DEAF_SECONDS = 20.0
 """How long a daemon that holds the lock may take to begin or to end before we give up on it."""
 
-_KEPT = ("HOME", "PATH", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-_KEPT_BEGINNINGS = ("LC_", "LLMSH_", "XDG_", "PYTHON", "GGML_", "CUDA_", "OMP_", "COVERAGE")
-
-
-def environment() -> dict[str, str]:
-    """The part of the caller's environment that a daemon may keep: it outlives the caller's session."""
-    env = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS)}
-    if "PYTHONPATH" in env:  # the daemon's working folder is /
-        env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, env["PYTHONPATH"].split(os.pathsep)))
-    return env
-
 
 def _open(path: str) -> int:
     folder = os.path.dirname(path)
@@ -68,9 +57,8 @@ def log_file() -> str:
 
 
 def _daemon(ready: int) -> None:
-    """In the grandchild: become a daemon and exec. Only async-signal-safe things before exec."""
-    os.umask(0o077)
-    os.chdir("/")
+    """In the grandchild: become the daemon. It puts signals, folder, umask and environment in order
+    itself; what goes wrong before that must be in its log, not on the caller's terminal."""
     null = os.open("/dev/null", os.O_RDWR)
     log = os.open(log_file(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     for fd, source in ((0, null), (1, log), (2, log)):
@@ -78,20 +66,8 @@ def _daemon(ready: int) -> None:
     os.dup2(ready, 3)
     os.set_inheritable(3, True)
     os.closerange(4, min(os.sysconf("SC_OPEN_MAX"), 1 << 20))
-    _default_signals()
-    os.execve(  # noqa: S606 - no shell is wanted
-        sys.executable, [sys.executable, "-P", "-m", "llmsh.boot"], environment() | {"LLMSH_READY_FD": "3"}
-    )
-
-
-def _default_signals() -> None:
-    """A nohup or a script's `&` must not leave the daemon deaf to HUP, INT or QUIT."""
-    import signal
-
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in range(1, 32):
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    words = [sys.executable, "-P", "-m", "llmsh.boot"]
+    os.execve(sys.executable, words, os.environ | {"LLMSH_READY_FD": "3"})
 
 
 def _fork(ready: int) -> None:

@@ -24,7 +24,8 @@ def environment(**more: str) -> dict[str, str]:
 def llmsh(*argv: str, stdin: str | bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
     """Run to the end; output as text (bytes that are no UTF-8 as surrogates)."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run([*WORDS, *argv], input=data, capture_output=True, env=environment(**env), timeout=120)
+    words = [*WORDS, *argv]
+    done = subprocess.run(words, input=data, capture_output=True, env=environment(**env), timeout=120, check=False)
     out, err = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
@@ -32,7 +33,9 @@ def llmsh(*argv: str, stdin: str | bytes = b"", **env: str) -> subprocess.Comple
 class Child:
     """A client that runs. Its pid leads a session and a group, on a terminal if one is given."""
 
-    def __init__(self, argv: Sequence[str], *, stdin: int, stdout: int, stderr: int, ignore: Sequence[int] = ()) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, stdin: int, stdout: int, stderr: int, ignore: Sequence[int] = ()
+    ) -> None:
         tty = os.isatty(stdin)
         self.pid = os.fork()
         if self.pid == 0:

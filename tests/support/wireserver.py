@@ -13,7 +13,7 @@ from typing import Any
 from llmsh.abi.version import MAJOR, MINOR
 from llmsh.abi.wire import Decoder, encode
 
-PATIENCE_S = 60
+PATIENCE_S = 20
 """A test that waits longer has failed."""
 
 
