@@ -31,6 +31,7 @@ class _Wanted(NamedTuple):
     delimiter: str
     strip: bool
     quoted: bool
+    line: int
 
 
 class Lexer(Words):
@@ -76,7 +77,7 @@ class Lexer(Words):
         """A here-document was announced: its body follows the line."""
         quoted = any(not isinstance(part, Literal) for part in word.parts)
         here = Here()
-        self._wanted.append(_Wanted(here, _plain(word, self.line), strip, quoted))
+        self._wanted.append(_Wanted(here, _plain(word, self.line), strip, quoted, self.line))
         return here
 
     def _bodies(self) -> None:
@@ -89,7 +90,7 @@ class Lexer(Words):
         lines: list[str] = []
         while True:
             if self.raw() == "":
-                raise ShellSyntaxError(start, f"here-document without its end {item.delimiter!r}")
+                raise ShellSyntaxError(item.line, f"here-document without its end {item.delimiter!r}")
             end = self.text.find("\n", self.pos)
             end = len(self.text) if end < 0 else end + 1
             line = self.text[self.pos : end]

@@ -128,9 +128,9 @@ List = tuple[Item, ...]
 def static_text(word: Word) -> str | None:
     """The word's text when it is the same in every run (quotes allowed), else None."""
     pieces: list[str] = []
-    for part in word.parts:
+    for index, part in enumerate(word.parts):
         if isinstance(part, Literal):
-            if any(mark in part.text for mark in "*?[") or part.text.startswith("~"):
+            if any(mark in part.text for mark in "*?[") or (index == 0 and part.text.startswith("~")):
                 return None
             pieces.append(part.text)
         elif isinstance(part, Quoted):
