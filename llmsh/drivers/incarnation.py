@@ -180,7 +180,7 @@ class Incarnation:
         if self._grace is not None:
             self._grace.cancel()
         if not self._why and code < 0:
-            self._why = f"killed by {signal.Signals(-code).name}"
+            self._why = f"killed by signal {-code}"
         elif not self._why:
             self._why = f"exit status {code}"
         self._bury()

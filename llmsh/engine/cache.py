@@ -86,11 +86,19 @@ class Cache:
         child.spans += home.book.share(parent.spans, end, list(home.holders.values()))
         child.computed = end
 
+    def vacate(self, sequence: Sequence) -> None:
+        """A sequence without cells needs no slot."""
+        if sequence.slot is not None and not sequence.computed:
+            self._release(sequence)
+
     def leave(self, sequence: Sequence) -> None:
         """Give up cells, slot and image."""
         sequence.image, sequence.saved = None, -1
-        if sequence.slot is None:
-            return
+        if sequence.slot is not None:
+            self._release(sequence)
+
+    def _release(self, sequence: Sequence) -> None:
+        assert sequence.slot is not None  # both callers looked
         home = self.home(sequence)
         home.core.remove(sequence.slot, 0)
         home.book.cut(sequence.spans, 0, list(home.holders.values()))

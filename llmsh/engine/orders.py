@@ -13,7 +13,7 @@ from llmsh.engine.cache import Cache
 from llmsh.engine.channel import Channel
 from llmsh.engine.model import Model
 from llmsh.engine.score import Scoring
-from llmsh.engine.sequence import Sequence
+from llmsh.engine.sequence import Sequence, cut_spans
 
 LABEL_MAX = 256
 """Tokens of one label: it is decoded in one step."""
@@ -65,6 +65,7 @@ class Orders:
     def end(self, sequence: Sequence, why: str, detail: str = "") -> None:
         """End a lease."""
         self.working.pop(sequence.q, None)
+        self._cache.vacate(sequence)
         self._channel.send(sequence.end(why, detail))
 
     def _done(self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None) -> None:
@@ -115,6 +116,8 @@ class Orders:
     def _feed(self, sequence: Sequence, message: lease.Feed) -> None:
         if sequence.quiet:
             sequence.feed(message.at, message.tokens, message.single, self._model.size)
+            if sequence.exact and sequence.computed:
+                self._cache.trim(sequence, sequence.boundary(sequence.computed))
         else:
             sequence.fault = "fed while not quiet"
 
@@ -155,6 +158,7 @@ class Orders:
             sequence.saved = min(sequence.saved, max(0, at - 1))
         else:
             self._cache.trim(sequence, max(0, at - 1))
+            self._cache.vacate(sequence)
         return ""
 
     def _score(self, sequence: Sequence, message: lease.Score) -> None:
@@ -186,6 +190,7 @@ class Orders:
         sequence.scoring = None
         self.working.pop(sequence.q, None)
         self._cache.trim(sequence, max(0, len(sequence.log) - 1))
+        self._cache.vacate(sequence)
         self._done(scoring.op, sequence.q, sequence.computed, error, [] if error else scoring.scores)
 
     def _fork(self, sequence: Sequence, message: lease.Fork) -> None:
@@ -195,7 +200,7 @@ class Orders:
         child = Sequence(message.q2, sequence.core, sequence.exact)
         child.log = sequence.log[: message.at]
         child.fed = min(sequence.fed, message.at)
-        child.singles = [(start, min(end, message.at)) for start, end in sequence.singles if start < message.at]
+        child.singles = cut_spans(sequence.singles, message.at)
         self.sequences[child.q] = child
         self._cache.fork(sequence, child)
         self._done(message.op, child.q, child.computed)

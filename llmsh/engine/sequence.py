@@ -32,7 +32,7 @@ class Sequence:
         self.fed = 0
         """Tokens of the log before this position were fed, those after it sampled here."""
         self.singles: list[tuple[int, int]] = []
-        """Spans of an exact log that are computed one token a decode."""
+        """Spans of an exact log that are computed one token a decode, before `fed`."""
         self.computed = 0
         """Cells hold the log before this position."""
         self.spans: list[Span] = []
@@ -72,22 +72,18 @@ class Sequence:
         elif tokens and not 0 <= min(tokens) <= max(tokens) < size:
             self.fault = f"feed of a token outside the vocabulary of {size}"
         else:
-            self._mark(self.fed, at, single=True)
-            self._mark(at, at + len(tokens), single)
+            if self.exact and at > self.fed:
+                self.singles.append((self.fed, at))
+            if self.exact and single and tokens:
+                self.singles.append((at, at + len(tokens)))
             self.log += tokens
             self.fed = len(self.log)
-
-    def _mark(self, start: int, end: int, single: bool) -> None:
-        """Remember where chunks of an exact log have to end. The last token of input is computed
-        alone, so that it makes no difference whether a prompt was computed ahead of its lease."""
-        if self.exact and end > start:
-            self.singles.append((start if single else end - 1, end))
 
     def forget(self, at: int) -> None:
         """Tokens from position `at` on are no more."""
         del self.log[at:]
         self.fed = min(self.fed, at)
-        self.singles = [(start, min(end, at)) for start, end in self.singles if start < at]
+        self.singles = cut_spans(self.singles, at)
         if self.answer is not None and self.answer.taken > at:
             self.drop_answer()
 
@@ -110,19 +106,36 @@ class Sequence:
         whole = self.scoring is not None or self.grows(context)
         return len(self.log) if whole else max(0, len(self.log) - 1)
 
-    def chunk_end(self, end: int) -> int:
-        """Where an exact sequence's next chunk ends, at `end` at most: single tokens one by one,
-        and cuts at absolute multiples, whatever was asked for when."""
-        start = self.computed
+    def _run(self, pos: int) -> tuple[int, int]:
+        """The run of input that a position of an exact log belongs to; (pos, pos) in a single span."""
+        start, end = 0, self.fed
         for first, last in self.singles:
-            if first <= start < last:
-                return min(end, start + 1)
-            if start < first:
+            if first <= pos < last:
+                return pos, pos
+            if pos < first:
                 end = min(end, first)
                 break
-        if start >= self.fed:
+            start = last
+        return (start, end) if pos < end else (pos, pos)
+
+    def chunk_end(self, end: int) -> int:
+        """Where an exact sequence's next chunk ends, at `end` at most.
+
+        A function of the log alone, so that nothing else changes the rounding: generated tokens one
+        by one, input between absolute multiples of EXACT_CUT, and the last token of a run of input
+        alone, since it may have been computed ahead of the lease or after it."""
+        start = self.computed
+        _, last = self._run(start)
+        if start >= last - 1:
             return min(end, start + 1)
-        return min(end, (start // EXACT_CUT + 1) * EXACT_CUT)
+        return min(end, last - 1, (start // EXACT_CUT + 1) * EXACT_CUT)
+
+    def boundary(self, pos: int) -> int:
+        """The last place at or before `pos` where a chunk of an exact log can end."""
+        first, last = self._run(pos)
+        if pos >= last - 1:
+            return pos
+        return max(first, pos // EXACT_CUT * EXACT_CUT)
 
     def end(self, why: str, detail: str = "") -> lease.Halted:
         """The lease ends."""
@@ -130,3 +143,8 @@ class Sequence:
         self.halted += 1
         safe = self.answer.matcher.safe if self.answer is not None else 0
         return lease.Halted(self.q, self.halted, len(self.log), why, safe, detail)
+
+
+def cut_spans(spans: list[tuple[int, int]], at: int) -> list[tuple[int, int]]:
+    """What of the spans lies before `at`."""
+    return [(start, min(end, at)) for start, end in spans if start < at]
