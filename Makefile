@@ -46,8 +46,9 @@ build: $(RUN)  ## sdist, and the wheel from it, in dist/
 lock: ## makes the lock files anew from pyproject.toml
 	@sh tools/lock.sh
 
-man: $(RUN)  ## makes the mechanical parts of man/ anew
+man: $(RUN)  ## makes the manual and the list of files in docs/design.md anew
 	@$(BIN)/python tools/man.py
+	@$(BIN)/python tools/design.py
 
 clean:  ## forgets the environment and what was built (not the models)
 	rm -rf .venv dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
