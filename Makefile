@@ -1,7 +1,7 @@
 # Every target stands alone: what it needs is set up first, once. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers soak fuzz bench build lock man clean
+.PHONY: help demo test check lint types layers soak bench build lock man clean
 PYTHON ?=
 export PYTHON
 
@@ -31,11 +31,10 @@ types: $(DEV)  ## mypy, strict
 layers: $(DEV)  ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
-soak: $(DEV) $(MODEL)  ## long campaigns with a seed (SEED=n repeats one)
-	@$(BIN)/python tools/soak.py $(SEED)
-
-fuzz: $(DEV)  ## frames against the decoder and the dispatcher, for long
-	@$(BIN)/python tools/soak.py --only fuzz $(SEED)
+soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+soak: $(DEV) $(MODEL)  ## long campaigns with a seed, which is printed; SEED=n repeats one
+	@echo "soak: seed $(SEED)"
+	@LLMSH_SEED=$(SEED) $(BIN)/python -m pytest -m soak --timeout=0 --hypothesis-seed=$(SEED) $(ARGS)
 
 bench: $(DEV) $(MODEL)  ## measures, prints a table, writes JSON
 	@$(BIN)/python -m bench $(ARGS)

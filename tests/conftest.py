@@ -4,6 +4,7 @@ It knows no layer. What one layer needs is made in that layer's folder.
 """
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,21 @@ from llmsh.abi import paths
 
 _SMOLLM2 = Path(os.environ.get("LLMSH_TEST_SMOLLM2") or paths.model_file("smollm2"))
 """Found before any test has folders of its own."""
+
+
+SEED = int(os.environ.get("LLMSH_SEED") or random.SystemRandom().getrandbits(32))
+"""Of everything random that is not hypothesis's own: the same for a whole run."""
+
+
+def pytest_report_header() -> str:
+    """Says the seed first, so that a failure can be had again."""
+    return f"seed: LLMSH_SEED={SEED}"
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Random numbers from the run's seed, the same in each test whatever ran before."""
+    return random.Random(SEED)
 
 
 @pytest.fixture(scope="session")
