@@ -45,8 +45,9 @@ build: $(RUN)  ## sdist, and the wheel from it, in dist/
 lock: ## makes the lock files anew from pyproject.toml
 	@sh tools/lock.sh
 
-man: $(RUN)  ## makes the manual and the list of files in docs/design.md anew
+man: $(RUN)  ## makes anew what is made: manual, completions, the list of files in docs/design.md
 	@$(BIN)/python tools/man.py
+	@$(BIN)/python tools/completions.py
 	@$(BIN)/python tools/design.py
 
 clean:  ## forgets the environment and what was built (not the models)

@@ -1,0 +1,189 @@
+# Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
+
+_llmsh_commands='bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait'
+
+_llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+_llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
+_llmsh_pid() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh ps -e -o pid= 2>/dev/null)"; }
+_llmsh_agent() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh agents ls --json 2>/dev/null | sed -n 's/.*"name": "\([^"]*\)".*/\1/p')"; }
+_llmsh_model() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh model ls --json 2>/dev/null | sed -n 's/.*"name": "\([^"]*\)".*/\1/p')"; }
+_llmsh_command() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' $commands)"; }
+_llmsh_signal() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' HUP INT QUIT KILL USR1 USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU)"; }
+_llmsh_column() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty wchan status args)"; }
+
+_llmsh() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+    if ((COMP_CWORD == 1)); then
+        _llmsh_words "$_llmsh_commands --help --version -c"
+        [[ ${#COMPREPLY[@]} == 0 && $word == */* ]] && _llmsh_file
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+        bg)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_pid
+            ;;
+        cd)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_file
+            ;;
+        daemon)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--json --grace --help'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'status start stop restart'; return; fi
+            _llmsh_file
+            ;;
+        dmesg)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-w --follow -f -W --follow-new -T --ctime -t --notime --json --help'; return; fi
+            _llmsh_file
+            ;;
+        echo)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n -e -E --help'; return; fi
+            _llmsh_file
+            ;;
+        exit)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_file
+            ;;
+        export)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_file
+            ;;
+        fg)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_pid
+            ;;
+        free)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-b --bytes -k --kibi -m --mebi -g --gibi -h --human -t --total --json --help'; return; fi
+            _llmsh_file
+            ;;
+        help)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--json --help'; return; fi
+            _llmsh_command
+            ;;
+        jobs)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-l --long -p --pids -r --running -s --stopped --json --help'; return; fi
+            _llmsh_file
+            ;;
+        kill)
+            case $before in
+                -s|--signal) _llmsh_signal; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-s --signal -l --list -L --table --help'; return; fi
+            _llmsh_pid
+            ;;
+        logs)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-f --follow -n --lines --help'; return; fi
+            _llmsh_pid
+            ;;
+        lsdev)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-o --output -n --noheadings --json --help'; return; fi
+            _llmsh_file
+            ;;
+        model)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-f --force --json --help'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'add pull ls rm info'; return; fi
+            _llmsh_model
+            ;;
+        nice)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n --adjustment --help'; return; fi
+            _llmsh_command
+            ;;
+        pgrep)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-f --full -x --exact -v --inverse -i --ignore-case -n --newest -o --oldest -P --parent -g --pgroup -s --session -t --terminal -u --euid -r --runstates -c --count -l --list-name -a --list-full -d --delimiter --json --help'; return; fi
+            _llmsh_agent
+            ;;
+        pkill)
+            case $before in
+                --signal) _llmsh_signal; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--signal -f --full -x --exact -v --inverse -i --ignore-case -n --newest -o --oldest -P --parent -g --pgroup -s --session -t --terminal -u --euid -r --runstates -c --count -e --echo --help'; return; fi
+            _llmsh_agent
+            ;;
+        ps)
+            case $before in
+                -o|--format) _llmsh_column; return ;;
+                -O|--add) _llmsh_column; return ;;
+                -k|--sort) _llmsh_column; return ;;
+                -p|--pid) _llmsh_pid; return ;;
+                -q|--quick-pid) _llmsh_pid; return ;;
+                --ppid) _llmsh_pid; return ;;
+                -C|--agent) _llmsh_agent; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-e -A --all -a -d -f --full -l --long -j --jobs -H --forest -o --format -O --add -k --sort -p --pid -q --quick-pid --ppid -C --agent -t --tty -s --sid -g --group -u --user -N --deselect -T -r --running -w --cols --width --no-headers --no-heading --json --help'; return; fi
+            _llmsh_file
+            ;;
+        pwd)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-L --logical -P --physical --help'; return; fi
+            _llmsh_file
+            ;;
+        renice)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n --priority --relative -p --pid -g --pgrp --help'; return; fi
+            _llmsh_pid
+            ;;
+        run)
+            case $before in
+                -m|--model) _llmsh_model; return ;;
+                --json-schema) _llmsh_file; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-d --detach -m --model -n --nice --timeout --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            _llmsh_agent
+            ;;
+        timeout)
+            case $before in
+                -s|--signal) _llmsh_signal; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-s --signal -k --kill-after --preserve-status --foreground -v --verbose --help'; return; fi
+            _llmsh_command
+            ;;
+        uptime)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-p --pretty -s --since --json --help'; return; fi
+            _llmsh_file
+            ;;
+        wait)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n --next --timeout --json --help'; return; fi
+            _llmsh_pid
+            ;;
+    esac
+}
+
+complete -F _llmsh llmsh
