@@ -20,7 +20,8 @@ MAX = 1 << 40
 
 @dataclasses.dataclass(frozen=True)
 class Config(Settings):
-    """The kernel's settings and the daemon's own. 0 threads: as many as there are cores."""
+    """The kernel's settings and the daemon's own. 0 threads: one fewer than there are
+    cores for a token, all of them for a prompt."""
 
     threads: int = 0
     threads_batch: int = 0
@@ -107,8 +108,8 @@ def _parse(path: str, text: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         cause, _, place = str(exc).rpartition(" (at ")
         found = re.match(r"line (\d+)", place)
-        where = f"{path}:{found[1]}" if found else path
-        raise Error("EINVAL", f"{where}: {cause or place}") from None
+        line = found[1] if found else max(1, len(text.splitlines()))
+        raise Error("EINVAL", f"{path}:{line}: {cause or place}") from None
     values = {}
     for name, value in table.items():
         try:

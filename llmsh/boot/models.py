@@ -35,13 +35,16 @@ class Models:
         if not os.access(path, os.R_OK):
             raise Error("ENODEV", f"{path}: permission denied")
         config = self._config
-        threads = config.threads or machine.cores()
+        # One core is left to the kernel, the shell and whoever else lives here: the threads of a step
+        # wait for the slowest of them, and a disturbed one halves the rate of all.
+        cores = machine.cores()
+        threads = config.threads or max(1, cores - 1)
         return LlamaDevice(
             model,
             path,
             cells=config.cells,
             threads=threads,
-            threads_batch=config.threads_batch or threads,
+            threads_batch=config.threads_batch or config.threads or cores,
             sequences=config.sequences,
             log=lambda line: self._log(f"{model}: {line}"),
         )
