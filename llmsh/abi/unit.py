@@ -62,6 +62,8 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The user's turn: {input} and the names of options are replaced."""
     examples: tuple[Example, ...] = ()
     options: dict[str, Option] = {}
+    raw: bool = False
+    """No chat template: system, examples and prompt as one plain text. Not for chat."""
     labels: tuple[str, ...] = ()
     neutral: str = ""
     """classify: an input that deserves no label; what the model thinks of it is taken off."""

@@ -167,6 +167,8 @@ def _kind(check: _Checker, unit: Unit) -> None:
     if unit.long not in _LONG[unit.kind]:
         allowed = ", ".join(_LONG[unit.kind])
         check.refuse(("long",), f"expected one of {allowed} for kind {unit.kind}, found {unit.long!r}")
+    if unit.raw and unit.kind == "chat":
+        check.refuse(("raw",), "means nothing for kind chat: expected a chat template")
     labels = [label for label in unit.labels if label.strip() and label.isprintable()]
     if unit.kind == "classify" and (len(set(labels)) < 2 or len(set(labels)) != len(unit.labels)):
         check.refuse(("labels",), "expected two or more texts of one line, all different")

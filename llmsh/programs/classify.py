@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from llmsh.abi.program import Context, Effect, Event, Exit, Image, Placed, Refused, Score, Scored, State, Turn, Write
+from llmsh.abi.program import Effect, Event, Exit, Image, Placed, Refused, Score, Scored, State, Turn, Write
 from llmsh.programs import ends, items, labels, supply, turns
 from llmsh.programs.intake import Intake
 from llmsh.programs.items import Progress
@@ -59,16 +59,12 @@ def _print(job: Job, chances: list[float]) -> Write:
     return Write(1, f"{text}\n".encode())
 
 
-def _context(image: Image, text: str) -> Context:
-    return Context(turns.conversation(image, text.strip()), raw=image.raw)
-
-
 def _read(job: Job, progress: Progress) -> Turn:
     """Go on to the next item."""
     found = items.following(job.image, progress, BLANK)
     if found.item:
         state = Placing(job, found.progress, found.item.text)
-        return state, [*found.effects, _context(job.image, found.item.text)]
+        return state, [*found.effects, turns.context(job.image, found.item.text.strip())]
     if found.need:
         after = ends.Ended() if isinstance(found.need, Exit) else Reading(job, found.progress)
         return after, [*found.effects, found.need]
@@ -115,7 +111,7 @@ class Classify:
         """Score the neutral input first, when the unit has one."""
         job, progress = Job(image), Progress(supply.opened(image))
         if image.unit.neutral and not image.raw:
-            return Placing(job, progress, "", neutral=True), [_context(image, image.unit.neutral)]
+            return Placing(job, progress, "", neutral=True), [turns.context(image, image.unit.neutral)]
         return _read(job, progress)
 
     def step(self, state: State, event: Event) -> Turn:
@@ -130,7 +126,8 @@ class Classify:
                 return _read(state.job, msgspec.structs.replace(state.progress, supply=inn))
             case Placing(), Placed():
                 scoring = Scoring(state.job, state.progress, len(state.text), state.neutral)
-                return scoring, [Score(list(state.job.image.unit.labels))]
+                gap = turns.gap(state.job.image)
+                return scoring, [Score([gap + label for label in state.job.image.unit.labels])]
             case Scoring(), Scored():
                 return _scored(state, event)
             case _:

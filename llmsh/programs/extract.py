@@ -10,7 +10,6 @@ import msgspec
 from llmsh.abi.program import (
     Compile,
     Compiled,
-    Context,
     Effect,
     Event,
     Exit,
@@ -80,8 +79,7 @@ def _read(job: Job, progress: Progress) -> Turn:
     found = items.following(job.image, progress, BLANK)
     if found.item:
         text = found.item.text
-        context = Context(turns.conversation(job.image, text.strip()), raw=job.image.raw)
-        return Placing(job, found.progress, text), [*found.effects, context]
+        return Placing(job, found.progress, text), [*found.effects, turns.context(job.image, text.strip())]
     if found.need:
         after = ends.Ended() if isinstance(found.need, Exit) else Reading(job, found.progress)
         return after, [*found.effects, found.need]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from llmsh.abi.program import Context, Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
+from llmsh.abi.program import Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
 from llmsh.programs import ends, lines, turns
 from llmsh.programs.intake import Item
 from llmsh.programs.lines import Lines
@@ -55,8 +55,7 @@ def _read(image: Image, inn: Lines, status: int, dirty: bool) -> Turn:
         return ends.Ended(), [*effects, *ends.ended(status)[1]]
     if not isinstance(need, Item):
         return Reading(image, inn, status), [*effects, need]
-    pieces = turns.conversation(image, need.text.strip())
-    return Placing(image, inn, status), [*effects, Context(pieces, raw=image.raw)]
+    return Placing(image, inn, status), [*effects, turns.context(image, need.text.strip())]
 
 
 def _lost(image: Image, after: Lines, note: str) -> Turn:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from llmsh.abi.errors import Error
-from llmsh.abi.program import Context, Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
+from llmsh.abi.program import Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
 from llmsh.programs import ends, intake, turns
 from llmsh.programs.intake import Intake, Item
 
@@ -73,8 +73,7 @@ def _read(image: Image, inn: Intake, notes: tuple[Note, ...], dirty: bool) -> Tu
 
 def _place(image: Image, inn: Intake, notes: tuple[Note, ...], goal: Goal, text: str, *, merged: int = 0) -> Turn:
     prompt = image.unit.merge if merged else ""
-    pieces = turns.conversation(image, text, prompt)
-    return Placing(image, inn, notes, goal, text, merged), [Context(pieces, raw=image.raw)]
+    return Placing(image, inn, notes, goal, text, merged), [turns.context(image, text, prompt)]
 
 
 def _merge(image: Image, inn: Intake, notes: tuple[Note, ...], goal: Goal, count: int) -> Turn:

@@ -1,14 +1,18 @@
-"""The conversation that a unit makes of an input: system message, examples, the user's turn.
+"""The context that a unit makes of an input: system message, examples, the user's turn.
 
-All programs build their contexts here, so processes of one unit begin with the same text.
+All programs build their contexts here, so processes of one unit begin with the same text. A unit
+that is `raw` gets one plain text and no chat template: small models follow examples better there.
 """
 
 from collections.abc import Mapping
 
 from llmsh.abi import template
 from llmsh.abi.lease import Piece
-from llmsh.abi.program import Image
+from llmsh.abi.program import Context, Image
 from llmsh.abi.unit import Scalar
+
+PARAGRAPH = "\n\n"
+"""Between the exchanges of a plain text."""
 
 
 def _fits(when: Mapping[str, Scalar], options: Mapping[str, Scalar]) -> bool:
@@ -31,14 +35,32 @@ def opening(image: Image) -> list[Piece]:
     return pieces
 
 
-def conversation(image: Image, text: str, prompt: str = "") -> list[Piece]:
-    """The whole context for one input. Raw: the user's turn alone, as it is.
+def gap(image: Image) -> str:
+    """What stands between the user's turn and the answer in a plain text: a space, unless the
+    prompt ends in one or in a newline. With a template it is the template's business."""
+    return " " if image.unit.raw and not image.raw and not image.unit.prompt[-1:].isspace() else ""
 
-    A prompt other than the unit's own goes without the unit's examples: they show another task.
+
+def context(image: Image, text: str, prompt: str = "") -> Context:
+    """The whole context for one input.
+
+    The caller's --raw: the user's text as it is. A prompt other than the unit's own goes without the
+    unit's examples: they show another task.
     """
-    turn = user(image, text, prompt)
     if image.raw:
-        return [turn]
+        return Context([Piece("user", text)], raw=True)
+    turn = user(image, text, prompt)
+    before = opening(image)
     if prompt:
-        return [*opening(image)[: bool(image.unit.system)], turn]
-    return [*opening(image), turn]
+        before = before[: bool(image.unit.system)]
+    if image.unit.raw:
+        return Context([Piece("user", _plain(image, before) + turn.content)], raw=True)
+    return Context([*before, turn])
+
+
+def _plain(image: Image, pieces: list[Piece]) -> str:
+    """Pieces as one text: answers behind their questions, an empty line between exchanges."""
+    text = ""
+    for piece in pieces:
+        text += piece.content + (gap(image) if piece.role == "user" else PARAGRAPH)
+    return text
