@@ -17,6 +17,7 @@ import msgspec
 from llmsh.abi import abort, lease
 from llmsh.drivers.link import Link
 
+COMMAND = (sys.executable, "-P", "-m", "llmsh.engine")
 GRACE = 2.0
 """Seconds between the end of file and SIGKILL."""
 _LINE_MAX = 2000
@@ -49,8 +50,14 @@ class Incarnation:
         self._page = mmap.mmap(self._abort, abort.SIZE)
         data, engine_data = socket.socketpair()
         control, engine_control = socket.socketpair()
-        with engine_data, engine_control:
-            self._process = self._spawn(options, engine_data.fileno(), engine_control.fileno())
+        try:
+            with engine_data, engine_control:
+                self._process = self._spawn(options, engine_data.fileno(), engine_control.fileno())
+        except OSError:
+            data.close()
+            control.close()
+            self._forget_page()
+            raise
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self._data: Link | None = Link(loop, data, self._message, self._data_ended)
@@ -68,7 +75,7 @@ class Incarnation:
         names = ("--data-fd", "--control-fd", "--abort-fd")
         given = [part for name, fd in zip(names, fds, strict=True) for part in (name, str(fd))]
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "llmsh.engine", *options, *given],
+            [*COMMAND, *options, *given],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -189,9 +196,12 @@ class Incarnation:
         if not self._exited or self._data is not None or self._control is not None:
             return
         self._complaint_rest()
+        self._forget_page()
+        self._died(self._why)
+
+    def _forget_page(self) -> None:
         self._page.close()
         os.close(self._abort)
-        self._died(self._why)
 
     def _complaint_rest(self) -> None:
         self._complaint()

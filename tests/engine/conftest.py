@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
+from llmsh.engine import binding
 from tests.support.enginehost import EngineHost
 from tests.support.tinymodel import make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """llama.cpp in this process says warnings and errors only, as in an engine."""
+    binding.start()
 
 
 @pytest.fixture(scope="session")

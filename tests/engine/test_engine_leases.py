@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -235,8 +236,8 @@ def test_what_is_cut_from_an_image_is_not_loaded(engine: EngineHost) -> None:
 def test_operations_on_a_leased_sequence_are_refused(engine: EngineHost) -> None:
     engine.begin(1, PROMPT)
     engine.grant(1, 2000)
-    for message in (lease.Save, lease.Load):
-        assert engine.done(lambda op, kind=message: kind(1, op)).error == "q is not quiet"
+    assert engine.done(lambda op: lease.Save(1, op)).error == "q is not quiet"
+    assert engine.done(lambda op: lease.Load(1, op)).error == "q is not quiet"
     assert engine.done(lambda op: lease.Cut(1, 3, op)).error == "q is not quiet"
     assert engine.done(lambda op: lease.Score(1, [[65]], op)).error == "q is not quiet"
     engine.post(lease.Feed(1, L, [65]), lease.Halt(1, 0))
@@ -280,7 +281,7 @@ def test_more_sequences_than_slots_wait_for_cells_not_for_names(tiny: Path, engi
         engine.begin(q, PROMPT)
     for q in range(1, 9):
         assert engine.run(q, L + 2).why == lease.LIMIT
-        assert engine.done(lambda op, q=q: lease.Save(q, op)).error == ""
+        assert engine.done(partial(lease.Save, q)).error == ""
     assert len({tuple(engine.tokens(q)) for q in range(1, 9)}) == 1
     engine.done(lambda op: lease.Load(1, op))
     engine.done(lambda op: lease.Load(2, op))

@@ -13,6 +13,7 @@ import pytest
 
 from llmsh.abi import lease
 from llmsh.abi.lease import Sampling, Step
+from llmsh.engine.binding import C
 from tests.support.barellama import BareLlama
 from tests.support.enginehost import EngineHost
 
@@ -275,6 +276,4 @@ def test_an_engine_can_die_after_so_many_steps(tiny: Path, engines: Engines) -> 
 
 def test_ctypes_is_loaded_once() -> None:
     """The engine's way around llama_cpp's __init__ gives the package's own functions."""
-    from llmsh.engine.binding import C  # noqa: PLC0415
-
     assert ctypes.sizeof(C.llama_batch) == 56

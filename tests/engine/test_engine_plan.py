@@ -1,0 +1,67 @@
+"""What a step computes, from sequences made by hand; no model."""
+
+from llmsh.engine.plan import Work, plan
+from llmsh.engine.score import Scoring
+from llmsh.engine.sequence import Sequence
+
+CONTEXT = 1000
+
+
+def sequence(q: int, length: int, computed: int, upto: int | None, exact: bool = False) -> Sequence:
+    made = Sequence(q, int(exact), exact)
+    made.feed(0, [1] * length, False, 10)
+    made.computed, made.upto = computed, upto
+    return made
+
+
+def parts(works: list[Work]) -> list[tuple[int, int, int, bool]]:
+    return [(work.sequence.q, work.start, work.end, work.row) for work in works]
+
+
+def test_generating_sequences_get_a_token_and_prompts_share_the_rest() -> None:
+    working = [sequence(1, 10, 9, 20), sequence(2, 500, 0, 510), sequence(3, 10, 9, 20), sequence(4, 500, 100, 510)]
+    assert parts(plan(working, 32, 512, CONTEXT, 8)) == [
+        (1, 9, 10, True), (3, 9, 10, True), (2, 0, 15, False), (4, 100, 115, False)
+    ]  # fmt: skip
+
+
+def test_a_prompt_that_needs_little_leaves_its_share_to_the_next() -> None:
+    working = [sequence(1, 4, 0, 20), sequence(2, 500, 0, 510)]
+    assert parts(plan(working, 32, 512, CONTEXT, 8)) == [(1, 0, 4, True), (2, 0, 28, False)]
+
+
+def test_a_lease_at_the_length_stops_before_the_last_token() -> None:
+    assert parts(plan([sequence(1, 10, 0, 10)], 32, 512, CONTEXT, 8)) == [(1, 0, 9, False)]
+
+
+def test_everybody_moves_even_without_room() -> None:
+    working = [sequence(q, 10, 9, 20) for q in range(20)] + [sequence(q, 50, 0, 60) for q in range(20, 23)]
+    works = plan(working, 8, 512, CONTEXT, 8)
+    assert len(works) == 23
+    assert sum(work.size for work in works) == 23
+
+
+def test_a_batch_is_never_larger_than_its_capacity() -> None:
+    working = [sequence(q, 10, 9, 20) for q in range(12)] + [sequence(12, 50, 0, 60)]
+    assert sum(work.size for work in plan(working, 100, 8, CONTEXT, 8)) == 8
+
+
+def test_who_failed_among_others_goes_alone() -> None:
+    working = [sequence(1, 10, 9, 20), sequence(2, 10, 9, 20)]
+    working[1].alone = True
+    assert parts(plan(working, 32, 512, CONTEXT, 8)) == [(2, 9, 10, True)]
+
+
+def test_exact_sequences_have_no_company_and_fixed_cuts() -> None:
+    one, two = sequence(1, 100, 0, 120, exact=True), sequence(2, 100, 0, 120, exact=True)
+    assert parts(plan([one, two], 500, 512, CONTEXT, 8)) == [(1, 0, 32, False)]
+
+
+def test_a_score_computes_the_whole_prompt_and_then_its_labels_in_groups() -> None:
+    scoring = sequence(1, 10, 0, None)
+    scoring.scoring = Scoring(5, [[1, 2, 3]] * 5)
+    assert parts(plan([scoring], 32, 512, CONTEXT, 8)) == [(1, 0, 10, True)]
+    scoring.computed, scoring.scoring.prompted = 10, True
+    works = plan([scoring], 32, 512, CONTEXT, 2)
+    assert [part.label for part in works[0].parts] == [0, 1]
+    assert works[0].size == 4
