@@ -31,14 +31,20 @@ from llmsh.programs.table import PROGRAMS
 
 HOUSEKEEPING_S = 1.0
 POLL_S = 0.01
+FAREWELL_S = 1.0
+"""How long clients may take to read the last output of their processes."""
 LEAVE_S = 4.0
 """How long engines and clients may take at the end, after their processes have ended."""
 
 
 class Daemon:
-    """One daemon's life. `stays`: it never leaves for idleness (systemd, --foreground)."""
+    """One daemon's life. `stays`: it never leaves for idleness (systemd, --foreground).
 
-    def __init__(self, config: Config, starter: Starter, log: Log, instance: Instance, *, stays: bool) -> None:
+    Raises Error when it has no place to serve at, or the journal cannot be used."""
+
+    def __init__(
+        self, config: Config, starter: Starter, log: Log, instance: Instance, inherited: list[int], *, stays: bool
+    ) -> None:
         self.config = config
         self.starter = starter
         self.log = log
@@ -47,12 +53,21 @@ class Daemon:
         self.loop = asyncio.get_running_loop()
         self.clock = LoopClock(self.loop)
         self.console = Console(self.clock, log.line)
-        self.file: SocketFile | None = None
+        # The place to serve at first: without one the journal is not touched.
+        self.file = None if inherited else SocketFile()
+        self.socks = [adopt(fd) for fd in inherited] if self.file is None else [self.file.sock]
         self.ended: asyncio.Future[None] = self.loop.create_future()
-        self._until = 0.0
+        self._until = float("inf")
         self._stopping = False
         self._complaint = ""
-        self._open()
+        try:
+            self._open()
+        except Error:
+            if self.file is not None:
+                self.file.unlink()
+            for sock in self.socks:
+                sock.close()
+            raise
 
     def _open(self) -> None:
         """Journal, then kernel, then server. Raises Error when the journal cannot be used."""
@@ -84,17 +99,13 @@ class Daemon:
 
     # Life.
 
-    async def run(self, inherited: list[int]) -> None:
-        """Serve until told to leave. Raises Error when there is no socket to serve on."""
+    async def run(self) -> None:
+        """Serve until told to leave."""
         self.loop.set_exception_handler(self._panic)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
-        if inherited:
-            for fd in inherited:
-                await self.server.listen(adopt(fd))
-        else:
-            self.file = SocketFile()
-            await self.server.listen(self.file.sock)
+        for sock in self.socks:
+            await self.server.listen(sock)
         where = self.file.path if self.file else "an inherited socket"
         self.console.say(f"llmshd is pid {os.getpid()}, serves {where}")
         self.starter.ready()
@@ -152,18 +163,27 @@ class Daemon:
     def stop(self, grace_s: float, reason: str) -> None:
         """TERM to all, KILL after the grace, then leave. Asked a second time: at once."""
         if self._stopping:
+            self._until = 0.0
             self.kernel.shutdown(0, self._leave)
             return
         self._stopping = True
         self.console.say(f"stopping: {reason}")
         self.starter.notify("STOPPING=1")
-        self.server.shut()
         if self.file is not None:
             self.file.unlink()
+        self.server.shut()
         self.kernel.shutdown(grace_s, self._leave)
 
     def _leave(self) -> None:
-        """Every process has ended."""
+        """Every process has ended; clients that still take output are to hear of it."""
+        self._until = min(self._until, self.clock.now() + FAREWELL_S)
+        self._wait_for_farewells()
+
+    def _wait_for_farewells(self) -> None:
+        owed = any(each.owner and not each.owner.gone and not each.told for each in self.kernel.table)
+        if owed and self.clock.now() < self._until:
+            self.loop.call_later(POLL_S, self._wait_for_farewells)
+            return
         self._until = self.clock.now() + LEAVE_S
         self.server.close("the daemon stops")
         self._wait_for_others()
@@ -173,5 +193,11 @@ class Daemon:
         busy = self.server.clients or any(host.device.pid for host in self.kernel.hosts.values())
         if busy and self.clock.now() < self._until:
             self.loop.call_later(POLL_S, self._wait_for_others)
-        elif not self.ended.done():
+        else:
+            # Answers of the journal come in order: after this one nothing is on its way to a log.
+            self.journal.barrier(lambda _error: self._end())
+            self.loop.call_later(LEAVE_S, self._end)
+
+    def _end(self) -> None:
+        if not self.ended.done():
             self.ended.set_result(None)

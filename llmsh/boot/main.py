@@ -45,9 +45,9 @@ def _more_files() -> None:
 
 
 async def _live(config: Config, starter: Starter, log: Log, instance: Instance, fds: list[int], stays: bool) -> None:
-    daemon = Daemon(config, starter, log, instance, stays=stays)
+    daemon = Daemon(config, starter, log, instance, fds, stays=stays)
     try:
-        await daemon.run(fds)
+        await daemon.run()
     finally:
         daemon.close()
 
@@ -86,5 +86,5 @@ def main(argv: list[str] | None = None) -> int:
         if not starter.waits or options.foreground:
             sys.stderr.write(f"{line}\n")
         starter.failed(line)
-        return error.status
+        return 2 if error.code == "EINVAL" else 1
     return 0

@@ -25,6 +25,8 @@ GREETING_S = 30.0
 """Time for the first whole frame."""
 FLUSH_S = 5.0
 """Time for what is unsent when a connection is being closed."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 REFUSED_MAX = 64
 """Connections over CLIENTS_MAX that are told so; more are cut off without a word."""
 
@@ -177,7 +179,7 @@ class Server:
     async def listen(self, sock: Any) -> None:
         """Accept what comes through a bound socket."""
         # Not create_unix_server: newer versions of it unlink the path when they close.
-        self._doors.append(await self.loop.create_server(lambda: Client(self), sock=sock, backlog=CLIENTS_MAX))
+        self._doors.append(await self.loop.create_server(lambda: Client(self), sock=sock, backlog=BACKLOG))
 
     def shut(self) -> None:
         """Accept no more."""

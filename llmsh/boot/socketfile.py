@@ -119,6 +119,8 @@ class SocketFile:
         return self._identity is not None and self._look() == self._identity
 
     def unlink(self) -> None:
-        """Take the file away, if it is ours."""
+        """Take the file away, if it is ours. To be called while the socket is open: until then its
+        inode cannot become another file's."""
         if self.there:
             os.unlink(self.path)
+        self._identity = None
