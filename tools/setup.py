@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 VENV = Path(".venv")
 LOG = VENV / "setup.log"
 NINJA = re.compile(rb"^\s*\[(\d+)/(\d+)\]")
+REDRAW = 0.2
 STALL = 30.0
 """Seconds between two lines where there is no terminal to write one line again and again."""
 
@@ -27,18 +29,21 @@ class Line:
     def __init__(self, title: str) -> None:
         self.title = title
         self.start = time.monotonic()
-        self.said = 0.0
+        self.said = -REDRAW
         self.tty = sys.stdout.isatty()
 
     def show(self, note: str = "") -> None:
         """Says where it is; often on a terminal, rarely in a log."""
         now = time.monotonic() - self.start
         text = f"set-up: {self.title}{note}, {now:.0f} s"
+        if self.tty and now - self.said < REDRAW:
+            return
         if self.tty:
+            self.said = now
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{text[:width]}", end="", flush=True)
-        elif now - self.said >= STALL or not self.said:
-            self.said = max(now, 0.001)
+        elif now - self.said >= STALL or self.said < 0:
+            self.said = now
             print(text, flush=True)
 
     def done(self, word: str = "done") -> None:
@@ -51,10 +56,9 @@ def note(line: bytes) -> str:
     """What a line of pip's or ninja's output says to a person, or nothing."""
     if step := NINJA.match(line):
         return f": compiling llama.cpp, file {int(step[1])} of {int(step[2])}"
-    words = line.strip().decode(errors="replace").split()
-    if len(words) >= 2 and words[0] in ("Collecting", "Downloading", "Using"):
-        name = words[2] if words[0] == "Using" and len(words) > 2 else words[1]
-        return f": {Path(name).name.split(' ')[0]}"
+    words = line.decode(errors="replace").removeprefix("  Using cached ").split()
+    if len(words) >= 2 and words[0] in ("Collecting", "Downloading"):
+        return f": {Path(words[1]).name}"
     return ""
 
 
@@ -108,8 +112,10 @@ def main(what: str) -> None:
     else:
         LOG.write_bytes(b"")
         pip("tools that build", "--require-hashes", "-r", "requirements-build.lock")
+        if find_spec("llama_cpp") is None:
+            print("set-up: llama.cpp is compiled once, for about 6 minutes on 2 cores", flush=True)
         pip(
-            "packages (llama.cpp compiles for some minutes the first time)",
+            "packages",
             "-v", "--no-build-isolation", "--require-hashes", "-r", "requirements.lock",
         )  # fmt: skip
         pip("this checkout", "--no-deps", "--no-build-isolation", "-e", ".")
