@@ -1,4 +1,4 @@
-"""What the starter hears."""
+"""What whoever started the daemon hears: a line on a pipe, datagrams of systemd."""
 
 import os
 import socket
