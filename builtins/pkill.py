@@ -1,4 +1,4 @@
-"""pkill: send a signal to processes that match a pattern. See pgrep(1)."""
+"""pkill: send a signal to processes that match a pattern. See pkill(1)."""
 
 from llmsh.abi import signals
 from llmsh.abi.errors import Error

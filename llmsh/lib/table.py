@@ -54,6 +54,6 @@ def lines(
             row[at] if at == len(columns) - 1 and not column.right else _pad(row[at], widths[at], column.right)
             for at, column in enumerate(columns)
         ]
-        text = " ".join(parts).rstrip()
-        out.append(cut(text, width) if width else text)
+        text = " ".join(parts)
+        out.append((cut(text, width) if width else text).rstrip())
     return out

@@ -70,7 +70,7 @@ class Job:
         os.write(self._order, b"f")
 
     def type(self, text: bytes) -> None:
-        """Type on the terminal; \\x1a is Ctrl-Z, \\x03 Ctrl-C."""
+        """Type on the terminal; byte 26 is Ctrl-Z, 3 is Ctrl-C."""
         os.write(self.end, text)
 
     def read(self, wanted: bytes) -> bytes:

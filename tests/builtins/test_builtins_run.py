@@ -1,0 +1,200 @@
+"""run, wait, logs and timeout over a daemon with the fake model."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.support.client import WORDS, environment, llmsh
+from tests.support.daemon import Daemon
+from tests.support.endless import WITHOUT_END, Endless
+from tests.support.jobcontrol import Job
+
+pytestmark = pytest.mark.usefixtures("daemon")
+
+
+def test_run_prints_the_answer_and_ends_with_its_status() -> None:
+    done = llmsh("run", "--max-tokens", "8", "ask", "why", "not?")
+    assert done.returncode == 0
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def test_run_without_text_reads_its_input() -> None:
+    assert llmsh("run", "ask", stdin="why?").stdout
+    empty = llmsh("run", "ask", stdin="")
+    assert (empty.returncode, empty.stdout, empty.stderr) == (1, "", "ask: no input\n")
+
+
+def test_a_loop_keeps_its_list() -> None:
+    words = " ".join(WORDS)
+    script = f'while read f; do {words} run ask --max-tokens 3 "$f" >/dev/null; echo "$f"; done'
+    done = subprocess.run(
+        ["sh", "-c", script], input=b"one\ntwo\nthree\n", capture_output=True, check=True, env=environment()
+    )
+    assert done.stdout == b"one\ntwo\nthree\n"
+
+
+def test_ctrl_c_ends_a_loop() -> None:
+    words = " ".join([*WORDS, "run", *WITHOUT_END, "ask", "x"])
+    loop = subprocess.Popen(
+        ["bash", "-c", f"for i in 1 2 3; do {words}; done"],
+        stdout=subprocess.PIPE,
+        env=environment(),
+        start_new_session=True,
+    )
+    assert loop.stdout is not None
+    loop.stdout.read(1)
+    os.killpg(loop.pid, signal.SIGINT)
+    loop.communicate()
+    assert loop.returncode == -signal.SIGINT
+
+
+def test_a_reader_that_goes_away_ends_the_agent() -> None:
+    words = " ".join([*WORDS, "run", *WITHOUT_END, "ask", "x"])
+    script = f"{words} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env=environment())
+    assert done.stdout == b"141\n"
+    assert llmsh("pgrep", "ask").returncode == 1
+
+
+def test_options_are_checked_before_anything_runs() -> None:
+    for argv, cause in (
+        ((), "which agent?"),
+        (("--temp", "hot", "ask"), "--temp: 'hot' is not a number"),
+        (("ask", "--bogus"), "--bogus: unknown option"),
+        (("--logit-bias", "a=b", "ask", "x"), "--logit-bias"),
+        (("-d", "--json-schema", "/nonexistent", "ask", "x"), "/nonexistent: No such file or directory"),
+    ):
+        done = llmsh("run", *argv)
+        assert done.returncode == 2, argv
+        assert done.stdout == ""
+        assert cause in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_agent_is_127() -> None:
+    done = llmsh("run", "nobody", "x")
+    assert (done.returncode, done.stderr) == (127, "run: nobody: no such agent\n")
+
+
+def test_help_of_an_agent_has_its_options_and_the_general_ones() -> None:
+    text = llmsh("run", "ask", "--help").stdout
+    assert text.startswith("Usage: ask ")
+    assert "--temperature=T" in text
+
+
+def test_the_time_limit_is_124() -> None:
+    assert llmsh("run", "--timeout", "0.2", *WITHOUT_END, "ask", "x").returncode == 124
+
+
+def test_detached_prints_its_pid_and_leaves_a_log_and_a_status() -> None:
+    started = llmsh("run", "-d", "--max-tokens", "5", "ask", "x")
+    assert (started.returncode, started.stderr) == (0, "")
+    pid = started.stdout.strip()
+    assert int(pid) >= 1 << 22
+    assert llmsh("wait", pid).returncode == 0
+    log = llmsh("logs", pid).stdout
+    assert log
+    assert llmsh("logs", "-f", "-n", "1", pid).stdout == log.splitlines(keepends=True)[-1]
+    assert llmsh("logs", "-n", "0", pid).stdout == ""
+    assert llmsh("wait", pid).returncode == 0, "the status is kept"
+
+
+def test_detached_reads_its_input_and_a_substitution_around_it_ends() -> None:
+    words = " ".join(WORDS)
+    script = f'pid=$(echo why | {words} run -d --max-tokens 5 ask); {words} wait $pid; echo "$? $({words} logs $pid)"'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True, env=environment(), timeout=60)
+    assert done.stdout.startswith(b"0 ")
+    assert len(done.stdout) > 4
+    assert done.stderr == b""
+
+
+def test_detached_cannot_read_a_terminal() -> None:
+    with Job(["run", "-d", "ask"]) as job:
+        assert b"-d cannot read a terminal" in job.read(b"\n")
+        assert job.next() == "ended 2"
+
+
+def test_errors_of_a_detached_start_reach_the_caller() -> None:
+    for stdin, argv in (("x", ("nobody",)), ("", ("nobody", "x"))):
+        done = llmsh("run", "-d", *argv, stdin=stdin)
+        assert (done.returncode, done.stdout, done.stderr) == (127, "", "run: nobody: no such agent\n")
+
+
+def test_wait_takes_several_and_the_first_of_several() -> None:
+    quick = llmsh("run", "-d", "--max-tokens", "3", "ask", "x").stdout.strip()
+    with Endless() as slow:
+        assert llmsh("wait", "-n", str(slow.pid), quick).returncode == 0
+        assert llmsh("wait", "--timeout", "0.05", str(slow.pid)).returncode == 124
+        llmsh("kill", "-KILL", str(slow.pid))
+        assert llmsh("wait", quick, str(slow.pid)).returncode == 137
+        row = llmsh("wait", "--json", str(slow.pid)).stdout
+        assert '"signal": 9' in row
+        assert slow.drained() == -signal.SIGKILL
+    gone = llmsh("wait", "9999999")
+    assert gone.returncode == 127
+    assert gone.stderr.startswith("wait: 9999999: no such process")
+    assert llmsh("wait", str(os.getpid())).returncode == 127
+
+
+def test_timeout_takes_agents_and_programs() -> None:
+    assert llmsh("timeout", "0.2", "run", *WITHOUT_END, "ask", "x").returncode == 124
+    assert llmsh("timeout", "20", "ask", "--max-tokens", "3", "x").returncode == 0
+    assert llmsh("timeout", "--preserve-status", "0.1", "sleep", "60").returncode == -signal.SIGTERM
+    assert llmsh("timeout", "-s", "INT", "-k", "0.1", "0.1", "sh", "-c", "trap '' INT; exec sleep 60").returncode == -9
+    assert llmsh("timeout", "60", "sh", "-c", "exit 3").returncode == 3
+    assert llmsh("timeout", "60", "sh", "-c", "kill -HUP $$").returncode == -signal.SIGHUP
+    missing = llmsh("timeout", "60", "no-such-program")
+    assert (missing.returncode, missing.stderr) == (127, "timeout: no-such-program: no such command\n")
+    assert llmsh("timeout", "soon", "true").returncode == 2
+
+
+def test_nice_is_the_agents_and_the_programs() -> None:
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    assert llmsh("nice", "-n", "3", "nice").stdout == f"{here + 3}\n"
+    assert llmsh("nice", "-5", "sh", "-c", f"{' '.join(WORDS)} nice").stdout == f"{here + 5}\n"
+    with Endless("--nice", "7") as agent:
+        assert llmsh("ps", "-o", "ni=", "-p", str(agent.pid)).stdout.strip() == "7"
+    pid = llmsh("nice", "-n", "4", "run", "-d", *WITHOUT_END, "ask", "x").stdout.strip()
+    assert llmsh("ps", "-o", "ni=", "-p", pid).stdout.strip() == str(here + 4)
+    assert llmsh("renice", "-n", "6", pid).stdout == f"{pid} (process ID) old priority {here + 4}, new priority 6\n"
+    assert llmsh("renice", "--relative", "2", "-p", pid).returncode == 0
+    assert llmsh("ps", "-o", "ni=", "-p", pid).stdout.strip() == "8"
+    assert llmsh("kill", pid).returncode == 0
+
+
+def test_stop_stops_the_tokens_and_cont_goes_on_where_it_was() -> None:
+    undisturbed = llmsh("run", "--ignore-eos", "--max-tokens", "2000", "ask", "go on").stdout
+    with Endless("--max-tokens", "2000") as agent:
+        pid = str(agent.pid)
+        assert llmsh("kill", "-STOP", pid).returncode == 0
+        made = llmsh("ps", "-o", "stat=,tout=", "-p", pid).stdout
+        assert made.startswith("T")
+        assert os.WIFSTOPPED(os.waitpid(agent.client.pid, os.WUNTRACED)[1]), "the client stops with it"
+        assert llmsh("ps", "-o", "stat=,tout=", "-p", pid).stdout == made
+        assert llmsh("kill", "-CONT", pid).returncode == 0
+        assert agent.client.stdout is not None
+        assert undisturbed.endswith(agent.client.stdout.read().decode())
+        assert agent.drained() == 0
+        assert int(made.split()[1]) < 2000
+
+
+def test_ctrl_z_and_fg_on_a_terminal() -> None:
+    with Job(["run", *WITHOUT_END, "ask", "x"]) as job:
+        job.read(b" ")
+        job.type(b"\x1a")
+        assert job.next() == f"stopped {signal.SIGTSTP:d}"
+        assert llmsh("ps", "-e", "-C", "ask", "-o", "stat=").stdout.split()[-1].startswith("T")
+        job.foreground()
+        job.read(b" ")
+        job.type(b"\x03")
+        assert job.next() == f"ended {-signal.SIGINT:d}"
+
+
+def test_the_daemon_that_is_killed_is_one_line(daemon: Daemon) -> None:
+    with Endless() as agent:
+        daemon.stop(signal.SIGKILL)
+        assert agent.client.communicate()[1] == b"run: the daemon went away\n"
+        assert agent.client.returncode == 1

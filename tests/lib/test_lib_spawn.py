@@ -1,0 +1,122 @@
+"""Starting the daemon: one instance whoever asks, whatever was left behind. The real llmshd, model fake."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmsh.abi import paths
+from tests.support.client import WORDS, environment, llmsh
+
+RUN = ("run", "--max-tokens", "2", "ask", "x")
+
+
+@pytest.fixture(autouse=True)
+def machine(xdg: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cold machine; whatever runs at the end is stopped."""
+    monkeypatch.setenv("LLMSH_MODEL", "fake")
+    yield xdg
+    assert llmsh("daemon", "stop", "--grace", "0").returncode == 0
+
+
+def pid_of_the_daemon() -> int:
+    return int(json.loads(llmsh("daemon", "status", "--json").stdout)["pid"])
+
+
+def fifty_at_once() -> None:
+    clients = [
+        subprocess.Popen([*WORDS, *RUN], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment())
+        for _ in range(50)
+    ]
+    for client in clients:
+        client.communicate()
+    assert [client.returncode for client in clients] == [0] * 50
+    starts = [line for line in llmsh("dmesg", "-t").stdout.splitlines() if " serves " in line]
+    assert len(starts) == 1
+
+
+def test_fifty_cold_runs_start_one_daemon(machine: Path) -> None:
+    fifty_at_once()
+    log = (machine / "state" / "llmsh" / "llmshd.log").read_text()
+    assert log.count(" serves ") == 1, "no second daemon began and left"
+
+
+def test_a_stale_socket_and_a_killed_daemon_are_no_hindrance() -> None:
+    assert llmsh(*RUN).returncode == 0
+    first = pid_of_the_daemon()
+    gone = os.pidfd_open(first)
+    os.kill(first, signal.SIGKILL)
+    select.select([gone], [], [])
+    os.close(gone)
+    assert Path(paths.socket()).exists(), "a killed daemon leaves its socket"
+    fifty_at_once()
+    assert pid_of_the_daemon() != first
+
+
+def test_a_runtime_folder_that_is_gone_is_made_again(machine: Path) -> None:
+    shutil.rmtree(machine / "runtime")
+    assert llmsh(*RUN).returncode == 0
+    assert (Path(paths.runtime()).stat().st_mode & 0o777) == 0o700
+
+
+def test_a_substitution_on_a_cold_machine_ends() -> None:
+    script = f"echo $({' '.join([*WORDS, *RUN])})"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True, env=environment(), timeout=60)
+    assert done.stdout.strip()
+    assert done.stderr == b""
+
+
+def test_the_daemon_outlives_the_session_that_started_it() -> None:
+    subprocess.run(
+        [*WORDS, *RUN],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        env=environment(),
+    )
+    pid = pid_of_the_daemon()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    assert fields[4] == "0", "no controlling terminal"
+    assert int(fields[3]) != os.getsid(0)
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
+def test_a_daemon_that_cannot_start_is_one_line_with_its_cause(machine: Path) -> None:
+    config = machine / "config" / "llmsh"
+    config.mkdir()
+    (config / "llmshd.toml").write_text("nonsense = 1\n")
+    done = llmsh(*RUN)
+    assert done.returncode == 1
+    assert done.stderr.startswith("run: the daemon did not start: ")
+    assert "nonsense" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770])
+def test_a_runtime_folder_open_to_others_is_refused(machine: Path, mode: int) -> None:
+    folder = machine / "runtime" / "llmsh"
+    folder.mkdir()
+    folder.chmod(mode)
+    for argv in (RUN, ("ps",)):
+        done = llmsh(*argv)
+        assert done.returncode == 126
+        assert done.stderr == f"{argv[0]}: {folder}: has mode {mode:04o}, must be 0700\n"
+    folder.chmod(0o700)
+
+
+def test_a_runtime_folder_that_is_a_link_is_refused(machine: Path) -> None:
+    elsewhere = machine / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder = machine / "runtime" / "llmsh"
+    folder.symlink_to(elsewhere)
+    done = llmsh("ps")
+    assert (done.returncode, done.stderr.count("\n")) == (126, 1)
+    assert "is a link" in done.stderr
+    folder.unlink()
