@@ -197,8 +197,10 @@ def test_only_the_last_statuses_are_kept_in_the_order_of_ending(tmp_path: Path) 
 def test_pids_are_remembered_when_their_records_are_gone(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "journal.db"))
     store.write([Started(process(PID + 5000)), Ended(end(PID + 5000))])
-    for pid in range(PID, PID + STATUSES_KEPT + 200):
-        store.write([Started(process(pid)), Ended(end(pid))])
+    for first in range(PID, PID + STATUSES_KEPT + 200, 50):
+        pids = range(first, first + 50)
+        store.write([Started(process(pid)) for pid in pids])
+        store.write([Ended(end(pid)) for pid in pids])
     found = store.recover(0.0)
     assert PID + 5000 not in found.statuses
     assert found.last_pid == PID + 5000
