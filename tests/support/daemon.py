@@ -68,6 +68,7 @@ class Wire:
         self.sock.connect(path or paths.socket())
         self.heard: list[tuple[Head, bytes]] = []
         self._decoder = Decoder()
+        self._answers: dict[int, tuple[Head, bytes]] = {}
         self._last = 0
         if greet:
             self.call("hello", major=1)
@@ -84,16 +85,17 @@ class Wire:
             data = self.sock.recv(1 << 16)
         except ConnectionResetError:
             data = b""
-        self.heard += self._decoder.feed(data)
+        for frame in self._decoder.feed(data):
+            self.heard.append(frame)
+            if "id" in frame[0]:
+                self._answers[frame[0]["id"]] = frame
         return bool(data)
 
     def answer(self, ident: int) -> tuple[Head, bytes]:
         """The frame that answers a call."""
-        while True:
-            for head, body in self.heard:
-                if head.get("id") == ident:
-                    return head, body
+        while ident not in self._answers:
             assert self.hear(), f"closed before the answer; heard {self.heard}"
+        return self._answers[ident]
 
     def call(self, name: str, body: bytes = b"", **args: Any) -> Head:
         """A call and its result."""
