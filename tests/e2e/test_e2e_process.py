@@ -114,7 +114,7 @@ def test_many_processes_survive_engines_killed_again_and_again(daemon: Daemon) -
     pids = [run(wire, f"story {number}", params={**ENDLESS, "max_tokens": 120}) for number in range(12)]
 
     def made(goal: int) -> bool:
-        return sum(row(wire, pid)["tokens_out"] for pid in pids) > goal
+        return sum(int(row(wire, pid)["tokens_out"]) for pid in pids) > goal
 
     for goal in (10, 200, 600):
         until(wire, partial(made, goal))
