@@ -26,7 +26,7 @@ until_busy() { # until an agent of this name has its first tokens: the next comm
     tries=0
     until [ "$(llmsh ps -C "$1" -o tokens_in= | tr -d ' \n0')" ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 600 ] || { echo "demo: $1 does not start; llmsh dmesg may say why" >&2; exit 1; }
+        [ "$tries" -lt 3000 ] || { echo "demo: $1 does not start; llmsh dmesg may say why" >&2; exit 1; }
         sleep 0.1
     done
 }
@@ -66,7 +66,7 @@ show 'llmsh logs $book | head -5'
 
 say "Enough: kill it. Its status is 128 + 9, in any shell, now and later."
 show 'llmsh kill -KILL $book'
-show 'llmsh wait $book; echo $?'
+show 'llmsh wait $book || echo $?'
 show 'llmsh ps -e'
 
 say "That was it. Next: .venv/bin/llmsh is the shell; llmsh help lists the commands; man/ has a page for each."
