@@ -143,7 +143,7 @@ that end no UTF-8 sequence midway."""
 
 
 class Step(_Message, frozen=True):
-    """What one decode made: `no` counts decodes of this core, `rows` the tokens, `fed` (q, n) how
+    """What one decode made: `no` counts decodes of this core from 1, `rows` the tokens, `fed` (q, n) how
     many input tokens were computed, `ms` how long it took, `used` the core's cells in use."""
 
     core: int

@@ -154,7 +154,7 @@ class FakeCore:
             return None
         self.steps += 1
         ms, self.extra = ms + self.extra, 0.0
-        return Plan(self.index, self.steps - 1, ms, tuple(parts))
+        return Plan(self.index, self.steps, ms, tuple(parts))
 
     def _alone(self, sequence: Sequence) -> bool:
         return len(sequence.cells) < sequence.single

@@ -87,6 +87,8 @@ class FakeEngine:
                 core.release(sequence, 0)
                 core.sequences.remove(sequence)
                 del self.sequences[sequence.q]
+                if sequence.scoring is not None:
+                    self._done(sequence.scoring.op, sequence, "dropped")
                 self._done(message.op, sequence)
             case _:
                 rule(sequence.quiet, message, "q is not quiet")
@@ -125,6 +127,10 @@ class FakeEngine:
             sequence.upto = max(sequence.upto, message.upto)
         rule(sequence.upto <= len(sequence.log) or sequence.at >= 0, message, "no answer was begun")
         rule(sequence.upto <= self.options.longest, message, "the context is {}", self.options.longest)
+        if sequence.upto > len(sequence.log) and sequence.matcher.stopped:
+            # The log says already that the answer ended: the engine that saw it died before it said so.
+            self.cores[sequence.core].end(sequence, lease.STOP)
+            return
         self.cores[sequence.core].settle(sequence)
 
     def _halt(self, sequence: Sequence, message: lease.Halt) -> None:

@@ -31,7 +31,9 @@ class Peer(Protocol):
 class Conn(Protocol):
     """One client's connection."""
 
-    peer: Peer
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
 
     @property
     def writable(self) -> bool:

@@ -52,7 +52,10 @@ class Core:
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
         self.residence = Residence(self)
+        self.era = 0
+        """Counts the policies that this core has had."""
         self.steps = 0
+        """The last decode of this incarnation that was told of; its first is number 1."""
 
     # The run queue.
 
@@ -61,15 +64,15 @@ class Core:
         if stream.ident not in self.runnable:
             self.runnable[stream.ident] = stream
             stream.task.since = self.port.now()
+            if stream.task.era != self.era:
+                stream.task.vtime, stream.task.era = 0.0, self.era
             self._queue(stream.task).add(stream.task)
-            stream.task.queued = True
 
     def block(self, stream: Stream) -> None:
         """The stream must not run: its lease is taken back."""
         if self.runnable.pop(stream.ident, None) is not None:
             self.urgent.remove(stream.task)
             self.policy.remove(stream.task)
-            stream.task.queued = False
         self.residence.withdraw(stream)
         self.halt(stream)
 
@@ -81,10 +84,11 @@ class Core:
             self._queue(stream.task).add(stream.task)
 
     def switch(self, policy: str) -> None:
-        """Use another policy from now on; accounts start anew."""
+        """Use another policy from now on; accounts start anew, also of those that do not run now."""
         self.policy = POLICIES[policy]()
+        self.era += 1
         for stream in self.runnable.values():
-            stream.task.vtime, stream.task.arrival = 0.0, 0
+            stream.task.vtime, stream.task.era = 0.0, self.era
             if not stream.task.boost:
                 self.policy.add(stream.task)
 
@@ -131,7 +135,7 @@ class Core:
                 stream.client.blocked("pipe")
             elif verdict == SEATLESS or (verdict == SERVED and not queue.yields):
                 break
-            elif self.residence.claimant is not None:
+            elif self.residence.claimant is not None and self._under_way:
                 self._renew()
                 break
             elif verdict != GRANTED or queue.yields:
@@ -139,6 +143,11 @@ class Core:
                 parked.append(task)
         for task in parked:
             queue.unpark(task)
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether something will come back from the engine, and with it the next plan."""
+        return bool(self.leased or self.scoring or self.cells.leaving)
 
     def _renew(self) -> None:
         """While somebody waits for cells, those who run go on if they fit beside its claim."""
@@ -151,9 +160,13 @@ class Core:
         """A suspect runs alone, one token, so that who kills the engine again fails alone."""
         if self.leased or self.scoring:
             return
+        # Nobody else runs, so a claim of somebody else would never be met.
+        if self.residence.claimant is not stream:
+            self.residence.void()
         if self._serve(stream, most=1) == BLOCKED:
             self.block(stream)
             stream.client.blocked("pipe")
+            self.plan()
 
     def _serve(self, stream: Stream, most: int = 0) -> str:
         if stream.op or stream.halting or stream in self.residence.doomed:
@@ -233,8 +246,9 @@ class Core:
         return GRANTED
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
-        """Sorts streams by how little they deserve; no two are equal."""
-        return (0.0 if stream.task.boost > 0 else 1.0, *self.policy.rank(stream.task), float(stream.ident))
+        """Sorts streams by how little they deserve, as the queues do; no two are equal."""
+        queue = self._queue(stream.task)
+        return (float(queue is not self.urgent), *queue.rank(stream.task), float(stream.ident))
 
     # Account.
 
@@ -337,6 +351,7 @@ class Core:
         caught = [*self.leased.values(), *self.scoring]
         self.leased.clear()
         self.scoring.clear()
+        self.steps = 0
         self.residence.void()
         self.cells.void()
         return caught

@@ -57,8 +57,8 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
     process.program_state = None
     kernel.forget_interpreter(process)
     # Who waited for this process to be quiet (STOP, then KILL) has what it waited for.
-    for call in calls:
-        call()
+    for quiet in calls:
+        quiet()
     for file in process.files:
         file.close()
     kernel.ledger.ended(process)
@@ -66,8 +66,9 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
     for zombie in kernel.table.adopt(process.pid):
         reap(kernel, zombie)
     waiters, process.waiters = process.waiters, []
-    for waiter in waiters:
-        waiter()
+    for call, answer in waiters:
+        if not call.answered:
+            answer()
     settle(kernel, process)
 
 
@@ -79,12 +80,13 @@ def settle(kernel: "Kernel", process: Process) -> None:
     owner = process.owner
     if owner is not None:
         owner.event({"ev": "exit", **status_of(process)})
-    if process.ppid == INIT or owner is None or owner.gone:
+    if process.waited or process.ppid == INIT or owner is None or owner.gone:
         reap(kernel, process)
 
 
 def reap(kernel: "Kernel", process: Process) -> None:
     """Take a zombie out of the table. One whose output is still on its way is left to `settle`."""
+    process.waited = True
     if process.alive or not process.told or kernel.table.find(process.pid) is not process:
         return
     if process.owner is not None:

@@ -12,6 +12,7 @@ import msgspec
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import ENV_KEPT, INIT
 from llmsh.abi.program import Image
+from llmsh.abi.states import ZOMBIE
 from llmsh.abi.unit import Unit
 from llmsh.abi.unitfile import validate_options
 from llmsh.kernel import ending, foreground, signals
@@ -49,14 +50,14 @@ def run(kernel: "Kernel", call: Trap) -> None:
     params = merge(unit, call["params"])
     model = call["model"] or unit.model or str(call["env"].get("LLMSH_MODEL", "")) or kernel.settings.model
     ends = _ends(call)
-    host = kernel.host(model)
+    kernel.host(model)
     process = _process(kernel, call, unit, params)
     process.model = model
     process.program = program
     process.image = _image(call, unit, params, options)
     _open(kernel, call, process, ends)
     kernel.table.add(process)
-    kernel.ledger.started(process, partial(_journaled, kernel, call, process, host, params))
+    kernel.ledger.started(process, partial(_journaled, kernel, call, process, params))
 
 
 def _check_group(kernel: "Kernel", call: Trap) -> None:
@@ -174,11 +175,27 @@ def _unwritten(kernel: "Kernel", process: Process, error: Error) -> None:
 # The beginning.
 
 
-def _journaled(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Params, error: Error | None) -> None:
+def _journaled(kernel: "Kernel", call: Trap, process: Process, params: Params, error: Error | None) -> None:
+    host = None
+    if error is None and process.alive:
+        try:
+            # The model may have been unloaded, or its engine given up, meanwhile.
+            host = kernel.host(process.model)
+        except Error as fault:
+            error = fault
     if error is not None:
         _undo(kernel, process)
         call.fail(error)
-        return
+    elif host is None:
+        # Somebody guessed its pid and killed it before it was one.
+        call.ok({"pid": process.pid, "pgid": process.pgid})
+        call.caller.event({"ev": "exit", **ending.status_of(process)})
+    else:
+        _born(kernel, call, process, host, params)
+
+
+def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Params) -> None:
+    """It is journaled: it has a stream, an owner, and a beginning."""
     if not call.caller.gone:
         if not process.detached:
             process.owner = call.caller
@@ -191,8 +208,8 @@ def _journaled(kernel: "Kernel", call: Trap, process: Process, host: Host, param
     process.stream, process.host = stream, host
     host.members.add(stream)
     kernel.add_interpreter(process, interpreter)
-    _wire(kernel, process, interpreter)
     call.ok({"pid": process.pid, "pgid": process.pgid})
+    _wire(kernel, process, interpreter)
     if call.caller.gone and not process.detached:
         kernel.end(process, 129, 1)
         return
@@ -231,8 +248,11 @@ def _undo(kernel: "Kernel", process: Process) -> None:
     """The process never was."""
     for file in process.files:
         file.close()
-    process.move("Z")
-    kernel.table.remove(process)
+    if process.alive:
+        process.move(ZOMBIE)
+        kernel.table.remove(process)
+        for call, _ in process.waiters:
+            call.fail(Error("ECHILD", f"{process.pid}: it could not be started"))
 
 
 def begin(kernel: "Kernel", process: Process) -> None:

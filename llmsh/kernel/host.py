@@ -29,8 +29,16 @@ STARTS_MAX = 3
 """Engines in a row that die before they are ready, before the device is given up."""
 SILENCE_S = 10.0
 """A silent engine with work to do is dead after max(this, 20 steps)."""
+ASKED_S = 60.0
+"""One that has only requests to answer: a large template or schema takes a while."""
 
 STARTING, READY, DEAD = "starting", "ready", "dead"
+ASKS_MAX = 5
+"""Engines that may die while a request is under way before the request is refused."""
+LOST = "engine died"
+"""What a device answers to requests of an engine that is gone."""
+KILLED = ("killed by signal 9", "killed by SIGKILL")
+"""Deaths that come from outside: nobody's fault."""
 
 
 class Host:
@@ -58,6 +66,8 @@ class Host:
         self.members: set[Stream] = set()
         """Every stream of this host, also those that the engine has not seen."""
         self.on_ready: list[Callable[[], None]] = []
+        self._lost: list[tuple[Request, Callable[[Reply], None], int]] = []
+        """Requests whose engine died: the next one is asked."""
         self.last_used = clock.now()
         self.tokens_in = self.tokens_out = self.steps = 0
         self.closing = False
@@ -65,6 +75,8 @@ class Host:
         self._next = 0
         self._q = 0
         self._starts = 0
+        self._asking = 0
+        """Requests without an answer yet."""
         self._heard = clock.now()
         self._slowest = 0.0
         self._hung = False
@@ -134,7 +146,7 @@ class Host:
         """A stream that was alone, as a suspect, in the step that killed the engine again fails.
 
         A KILL from outside is nobody's fault."""
-        if reason == "killed by signal 9":
+        if reason in KILLED:
             return
         for stream in caught:
             if stream.suspect and len(caught) == 1:
@@ -148,6 +160,7 @@ class Host:
         self.say(f"{self.device.name}: given up: {reason}")
         for stream in list(self.members):
             stream.client.faulted(reason)
+        self._refuse_lost(reason)
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()
@@ -164,6 +177,9 @@ class Host:
                 self.cores[index] = self._core(index)
         facts_line = f"pid {facts.pid}, {facts.cells} cells, {facts.threads} threads"
         self.say(f"{self.device.name}: engine {self.incarnation} is {facts_line}")
+        lost, self._lost = self._lost, []
+        for message, reply, deaths in lost:
+            self._ask(message, reply, deaths)
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()
@@ -182,6 +198,13 @@ class Host:
         if self._watch is not None:
             self._watch.cancel()
         self.device.close()
+        self._refuse_lost("unloaded")
+        if self.on_ready:
+            # Who waits for the model hears that it will not come.
+            self.failure = self.failure or "unloaded"
+            calls, self.on_ready = self.on_ready, []
+            for call in calls:
+                call()
 
     # Hangs.
 
@@ -193,7 +216,8 @@ class Host:
     def _look(self) -> None:
         self._watch = None
         silence = self.clock.now() - self._heard
-        if self.state == READY and self.busy and silence > max(SILENCE_S, self._slowest * 20):
+        patience = max(SILENCE_S, self._slowest * 20) if self._due else ASKED_S
+        if self.state == READY and self.busy and silence > patience:
             self.say(f"{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
             self._hung = True
             self.device.kill()
@@ -201,7 +225,12 @@ class Host:
 
     @property
     def busy(self) -> bool:
-        """Whether an answer of the engine is due."""
+        """Whether the engine owes us anything."""
+        return self._due or self._asking > 0
+
+    @property
+    def _due(self) -> bool:
+        """Whether a step or the end of an operation is to come."""
         return bool(self._ops) or any(core.leased for core in self.cores.values())
 
     # Port: the cores' way to the engine.
@@ -250,9 +279,36 @@ class Host:
         return self.cores[1 if stream.exact else 0]
 
     def request(self, message: Request, reply: Callable[[Reply], None]) -> None:
-        """Ask the engine's control thread; `reply` is always called."""
+        """Ask the engine's control thread; `reply` is always called. A death of the engine is no
+        answer: the next engine is asked."""
         self.last_used = self.clock.now()
-        self.device.request(message, reply)
+        self._ask(message, reply, 0)
+
+    def _ask(self, message: Request, reply: Callable[[Reply], None], deaths: int) -> None:
+        asked = self.incarnation
+        if not self.busy:
+            self._heard = self.clock.now()
+        self._asking += 1
+
+        def answered(got: Reply) -> None:
+            self._asking -= 1
+            self._heard = self.clock.now()
+            again = got.error == LOST and deaths + 1 < ASKS_MAX
+            if not again or self.closing or (self.state == DEAD and self.failure):
+                reply(got)
+            elif self.state == READY and self.incarnation != asked:
+                self._ask(message, reply, deaths + 1)
+            else:
+                self._lost.append((message, reply, deaths + 1))
+
+        self.device.request(message, answered)
+        self.watch()
+
+    def _refuse_lost(self, reason: str) -> None:
+        """No engine will come."""
+        lost, self._lost = self._lost, []
+        for _, reply, _ in lost:
+            reply(Reply(0, error=reason))
 
     def leave(self, stream: Stream) -> None:
         """The stream is gone; a step under way that serves nobody else is aborted."""

@@ -189,7 +189,10 @@ class Interpreter:
             self.kernel.broken_pipe(self.process)
             return False
         room = file.room
-        count = len(data) if room is None or effect.fd == 2 else min(room, len(data))
+        if effect.fd == 2 and room is not None:
+            # Notes are no reason to wait: what nobody reads in time is lost.
+            data = data[:room]
+        count = len(data) if room is None else min(room, len(data))
         if not self.kernel.charge_output(self.process, effect.fd, count):
             return False
         file.write(data[:count])

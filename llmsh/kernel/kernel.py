@@ -90,7 +90,9 @@ class Kernel:
 
     def trap(self, conn: Conn, head: dict[str, Any], body: bytes) -> None:
         """A client's frame."""
-        trap(self, self.callers[conn], head, body)
+        caller = self.callers.get(conn)
+        if caller is not None:
+            trap(self, caller, head, body)
 
     def drained(self, conn: Conn) -> None:
         """The connection takes bytes again."""
@@ -208,9 +210,10 @@ class Kernel:
         return True
 
     def log_tokens(self, process: Process, count: int) -> None:
-        """`count` tokens were appended to the log: the journal is told."""
+        """`count` tokens were appended to the log, input or made: the journal is told."""
         if process.stream is not None:
-            self.ledger.tokens(process, len(process.stream) - count, process.stream.log[-count:])
+            at = len(process.stream) - count
+            self.ledger.tokens(process, at, process.stream.log[at:])
 
     def context_of(self, process: Process) -> int:
         """The longest context the process may have, in tokens."""
@@ -221,7 +224,7 @@ class Kernel:
     def tell_state(self, process: Process) -> None:
         """Its owner hears that it stopped or continued; a stopped client is continued, too."""
         owner = process.owner
-        if owner is None or owner.gone:
+        if owner is None or owner.gone or not process.alive:
             return
         owner.event({"ev": "stat", "pid": process.pid, "stat": STOPPED if process.stopped else "R"})
         if not process.stopped and owner.conn.peer.stopped():

@@ -72,9 +72,12 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 def _bias(value: Any) -> dict[int, float]:
     try:
         pairs = json.loads(value) if isinstance(value, str) else value
-        return msgspec.convert(pairs, dict[int, float], strict=False)
+        bias = msgspec.convert(pairs, dict[int, float], strict=False)
     except (ValueError, RecursionError, msgspec.ValidationError) as exc:
         raise _bad("logit_bias", "a map from token ids to numbers") from exc
+    if len(bias) > 4096 or not all(0 <= token < 1 << 31 and abs(add) <= 1e6 for token, add in bias.items()):
+        raise _bad("logit_bias", "at most 4096 token ids with numbers from -1e6 to 1e6")
+    return bias
 
 
 def _sampling(given: Mapping[str, Any]) -> Sampling:

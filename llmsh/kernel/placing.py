@@ -76,12 +76,15 @@ class Placing:
         if keep < len(stream):
             if stream.q and (stream.image or not host.facts.share or not keep):
                 host.core(stream).drop(stream)
+            # The engine may know less of the log than there is.
+            known = stream.sent
             stream.cut(keep)
-            if stream.q:
+            if stream.q and keep < known:
                 op = host.operation(stream, _cut_done)
                 host.post(Cut(stream.q, keep, op))
                 host.core(stream).cells.hold(stream, min(stream.held, stream.computed))
         stream.append(tokens[keep:])
+        self.interpreter.kernel.log_tokens(self.interpreter.process, len(tokens) - keep)
 
 
 def _answers(piece: Piece) -> bool:

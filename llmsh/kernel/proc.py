@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmsh.abi.program import Effect, Event, Image, Program, State
-from llmsh.abi.states import MOVES, RUN, SLEEP, STOPPED, ZOMBIE
+from llmsh.abi.states import DEAD, MOVES, RUN, SLEEP, STOPPED, ZOMBIE
 
 if TYPE_CHECKING:
-    from llmsh.kernel.caller import Caller
+    from llmsh.kernel.caller import Caller, Trap
     from llmsh.kernel.file import File
     from llmsh.kernel.host import Host
     from llmsh.kernel.outlet import Outlet
@@ -92,14 +92,15 @@ class Process:
         self.signal = 0
         self.reason = ""
         self.timers: list[Any] = []
-        self.told = False
-        """Whether its owner has heard of its end."""
-        self.waiters: list[Callable[[], None]] = []
+        self.told = self.waited = False
+        """Whether its owner has heard of its end; whether it has the status, so that nobody will ask again."""
+        self.waiters: list[tuple[Trap, Callable[[], None]]] = []
+        """Calls that its end answers, and how."""
 
     @property
     def alive(self) -> bool:
         """Whether it can still do anything."""
-        return self.state != ZOMBIE
+        return self.state not in (ZOMBIE, DEAD)
 
     @property
     def stopped(self) -> bool:
@@ -113,6 +114,11 @@ class Process:
         if state not in MOVES[self.state]:
             raise Panic(f"process {self.pid}: {self.state} to {state}")
         self.state = state
+
+    def at_end(self, call: "Trap", answer: Callable[[], None]) -> None:
+        """Answer a call at its end, unless something else has by then."""
+        self.waiters = [waiter for waiter in self.waiters if not waiter[0].answered]
+        self.waiters.append((call, answer))
 
     def run_state(self) -> str:
         """R or S by what it waits for; where a stopped process goes back to."""

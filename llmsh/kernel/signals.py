@@ -50,7 +50,7 @@ def send(kernel: "Kernel", process: Process, number: int, done: Callable[[], Non
 def _stop(kernel: "Kernel", process: Process, done: Callable[[], None]) -> None:
     """No more tokens; what was computed stays. Ends when the lease has come back."""
     if process.stopped:
-        done()
+        _quieten(process, done)
         return
     process.move(STOPPED)
 

@@ -104,4 +104,4 @@ def sys_logs(kernel: "Kernel", call: Trap) -> None:
 
     assert process is not None
     kernel.ledger.on_log(pid, more)
-    process.waiters.append(more)
+    process.at_end(call, more)

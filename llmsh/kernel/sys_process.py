@@ -1,5 +1,6 @@
 """System calls on processes: run, kill, wait, ps, renice, setpgid, foreground."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
@@ -66,7 +67,8 @@ def sys_wait(kernel: "Kernel", call: Trap) -> None:
 
 
 def _wait_any(kernel: "Kernel", call: Trap) -> None:
-    children = [process for process in map(kernel.table.find, sorted(call.caller.pids)) if process is not None]
+    found = map(kernel.table.find, sorted(call.caller.pids))
+    children = [process for process in found if process is not None and not process.waited]
     if not children:
         raise Error("ECHILD", "this connection has no child")
     for process in children:
@@ -84,13 +86,12 @@ def _later(kernel: "Kernel", call: Trap, processes: list[Process]) -> None:
     caller: Caller = call.caller
 
     def ended(process: Process) -> None:
-        if not call.answered:
-            call.ok(ending.status_of(process))
-            if process.owner is caller:
-                ending.reap(kernel, process)
+        call.ok(ending.status_of(process))
+        if process.owner is caller:
+            ending.reap(kernel, process)
 
     for process in processes:
-        process.waiters.append(lambda process=process: ended(process))  # type: ignore[misc]  # binds the loop variable
+        process.at_end(call, partial(ended, process))
     if call["timeout_ms"] >= 0:
         kernel.clock.call_later(call["timeout_ms"] / 1000, lambda: call.fail(Error("ETIMEDOUT", "still running")))
 

@@ -9,6 +9,7 @@ from typing import Any
 from llmsh.abi.errors import Error
 from llmsh.abi.program import Program
 from llmsh.abi.unit import Unit
+from llmsh.abi.wire import encode
 from llmsh.drivers.fake import FakeDevice
 from llmsh.drivers.fakeclock import FakeClock
 from llmsh.drivers.fakecore import Options
@@ -44,9 +45,11 @@ class Memory:
 
     def tokens(self, pid: int, at: int, tokens: Sequence[int]) -> None:
         log = self.logged.setdefault(pid, [])
-        log.extend(tokens)
+        assert at <= len(log), f"{pid}: tokens at {at}, {len(log)} are journaled"
+        log[at:] = tokens
 
     def ended(self, record: dict[str, Any]) -> None:
+        assert all(end["pid"] != record["pid"] for end in self.ends[-50:]), f"{record['pid']} ended twice"
         self.ends.append(record)
 
     def barrier(self, committed: Committed) -> None:
@@ -100,11 +103,14 @@ class Client:
         self.supply: dict[int, bytearray] = {}
         self.finished: set[int] = set()
         self.wanted: dict[int, int] = {}
+        self.owed: dict[tuple[int, int], int] = {}
+        """Bytes by (pid, fd) that were not read yet: `reading` was off."""
         self._id = 0
         machine.kernel.connect(self)
         self.call("hello", major=1)
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        encode(head, body)  # raises for what fits no frame
         if "id" in head:
             self.replies[head["id"]] = (head, body)
             return
@@ -112,21 +118,40 @@ class Client:
         if head["ev"] == "out":
             kept = self.out if head["fd"] == 1 else self.err
             kept.setdefault(head["pid"], bytearray()).extend(body)
+            key = (head["pid"], head["fd"])
+            self.owed[key] = self.owed.get(key, 0) + len(body)
             if self.reading:
-                self.machine.clock.call_later(0, lambda: self.post("ack", pid=head["pid"], fd=head["fd"], n=len(body)))
+                self.machine.clock.call_later(0, lambda: self.read(*key))
         elif head["ev"] == "want":
             self.wanted[head["pid"]] = head["n"]
             if head["pid"] in self.supply:
                 self.machine.clock.call_later(0, lambda: self._give(head["pid"], head["n"]))
 
+    def read(self, pid: int, fd: int = 1, most: int = 1 << 30) -> None:
+        """Take bytes that are here, and say so."""
+        count = min(most, self.owed.get((pid, fd), 0))
+        if count and not self.closed:
+            self.owed[pid, fd] -= count
+            self.post("ack", pid=pid, fd=fd, n=count)
+
+    def give(self, pid: int, data: bytes) -> None:
+        """All that the process's input will ever have; it gets it as it wants it."""
+        self.supply[pid] = bytearray(data)
+        if pid in self.wanted:
+            self._give(pid, self.wanted[pid])
+
     def _give(self, pid: int, most: int) -> None:
+        if self.wanted.pop(pid, None) is None or self.closed:
+            return
         data = bytes(self.supply[pid][:most])
         del self.supply[pid][:most]
         self.post("write", data, pid=pid, fd=0, eof=not self.supply[pid])
 
-    def close(self, reason: str) -> None:
-        self.closed = reason
-        self.machine.kernel.disconnect(self)
+    def close(self, reason: str = "gone") -> None:
+        """The connection ends, by whichever side."""
+        if not self.closed:
+            self.closed = reason
+            self.machine.kernel.disconnect(self)
 
     def post(self, name: str, body: bytes = b"", **args: Any) -> int:
         """Send a call; returns its id."""

@@ -1,8 +1,12 @@
 """First come, first served: who became a process first runs until it blocks or ends."""
 
 import heapq
+import itertools
 
 from llmsh.kernel.sched.policy import Task
+
+_arrivals = itertools.count(1)
+"""One count for all queues: a task that moves between two keeps its place among the others."""
 
 
 class Fcfs:
@@ -14,7 +18,6 @@ class Fcfs:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Task]] = []
         self._tasks: set[Task] = set()
-        self._arrivals = 0
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -22,8 +25,7 @@ class Fcfs:
     def add(self, task: Task) -> None:
         """See Policy."""
         if not task.arrival:
-            self._arrivals += 1
-            task.arrival = self._arrivals
+            task.arrival = next(_arrivals)
         self._tasks.add(task)
         self._push(task)
 

@@ -15,7 +15,7 @@ FOREGROUND = 8.0
 class Task:
     """What a policy knows of a stream. The dispatcher owns it; `key` fields are the policy's."""
 
-    __slots__ = ("arrival", "boost", "foreground", "group", "ident", "nice", "queued", "since", "stamp", "vtime")
+    __slots__ = ("arrival", "boost", "era", "foreground", "group", "ident", "nice", "since", "stamp", "vtime")
 
     def __init__(self, ident: int, group: str, nice: int = 0) -> None:
         self.ident = ident
@@ -27,7 +27,8 @@ class Task:
         """Tokens that it may still make before everybody else."""
         self.since = 0.0
         """When it last became runnable or last made a token."""
-        self.queued = False
+        self.era = 0
+        """Which policy of its core the account below belongs to."""
         # Set by the policy.
         self.arrival = 0
         self.vtime = 0.0
