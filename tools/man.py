@@ -167,6 +167,11 @@ def agents_page() -> str:
     return page.done()
 
 
+def _plain(number: float) -> str:
+    """A number without an exponent."""
+    return str(int(number)) if number == int(number) else str(number)
+
+
 def config_page() -> str:
     """The keys of the configuration."""
     page, words = Page("llmshd.toml", 5), texts("config")
@@ -180,7 +185,7 @@ def config_page() -> str:
     page.section("keys")
     for name, field in config.FIELDS.items():
         low, high = config.BOUNDS.get(name, (0, config.MAX))
-        bounds = f" {low:g} to {high:g}." if high < config.MAX else f" At least {low:g}." if low else ""
+        bounds = f" {_plain(low)} to {_plain(high)}." if high < config.MAX else f" At least {_plain(low)}." if low else ""
         value = field.default
         default = f'"{value}"' if isinstance(value, str) else str(value).lower()
         page.item(f"`{name}` = {default}", words[name]["text"] + bounds)
