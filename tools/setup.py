@@ -56,7 +56,7 @@ def note(line: bytes) -> str:
     """What a line of pip's or ninja's output says to a person, or nothing."""
     if step := NINJA.match(line):
         return f": compiling llama.cpp, file {int(step[1])} of {int(step[2])}"
-    words = line.decode(errors="replace").removeprefix("  Using cached ").split()
+    words = line.decode(errors="replace").split()
     if len(words) >= 2 and words[0] in ("Collecting", "Downloading"):
         return f": {Path(words[1]).name}"
     return ""
