@@ -185,7 +185,8 @@ def config_page() -> str:
     page.section("keys")
     for name, field in config.FIELDS.items():
         low, high = config.BOUNDS.get(name, (0, config.MAX))
-        bounds = f" {_plain(low)} to {_plain(high)}." if high < config.MAX else f" At least {_plain(low)}." if low else ""
+        least, most = _plain(low), _plain(high)
+        bounds = f" {least} to {most}." if high < config.MAX else f" At least {least}." if low else ""
         value = field.default
         default = f'"{value}"' if isinstance(value, str) else str(value).lower()
         page.item(f"`{name}` = {default}", words[name]["text"] + bounds)
