@@ -94,7 +94,7 @@ def invoke(name: str, argv: list[str]) -> int:
     except Shown as shown:
         return _show(name, str(shown))
     except Usage as exc:
-        term.complain(name, f"{exc} (see `llmsh {name} --help`)")
+        term.complain(name, f"{exc} (see `{exc.see or f'llmsh {name} --help'}`)")
         return 2
     except Error as exc:
         term.complain(name, exc.detail)

@@ -12,7 +12,12 @@ from llmsh.lib.command import HELP, Command, Option
 
 
 class Usage(Exception):
-    """The command line is wrong: one line for standard error, status 2."""
+    """The command line is wrong: one line for standard error, status 2. `see` is where help is, when
+    that is not the command's own --help."""
+
+    def __init__(self, cause: str, see: str = "") -> None:
+        super().__init__(cause)
+        self.see = see
 
 
 class Shown(Exception):

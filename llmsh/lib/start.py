@@ -166,7 +166,10 @@ def agent_spec(name: str, argv: Sequence[str], before: Given | None = None) -> A
     options: Mapping[str, Scalar] = {}
     if any(len(word) > 1 and word.startswith("-") for word in argv):
         unit = _unit(name)
-        given = parse(command_of(unit), argv)
+        try:
+            given = parse(command_of(unit), argv)
+        except Usage as exc:
+            raise Usage(f"{name}: {exc}", see=f"llmsh run {name} --help") from None
         options = {
             key: bool(value) if unit.options[key].type == "bool" else value
             for key, value in given.options.items()

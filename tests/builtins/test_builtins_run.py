@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_options_are_checked_before_anything_runs() -> None:
     for argv, cause in (
         ((), "which agent?"),
         (("--temp", "hot", "ask"), "--temp: 'hot' is not a number"),
-        (("ask", "--bogus"), "--bogus: unknown option"),
+        (("ask", "--bogus"), "run: ask: --bogus: unknown option (see `llmsh run ask --help`)"),
         (("--logit-bias", "a=b", "ask", "x"), "--logit-bias"),
         (("-d", "--json-schema", "/nonexistent", "ask", "x"), "/nonexistent: No such file or directory"),
     ):
@@ -198,3 +199,15 @@ def test_the_daemon_that_is_killed_is_one_line(daemon: Daemon) -> None:
         daemon.stop(signal.SIGKILL)
         assert agent.client.communicate()[1] == b"run: the daemon went away\n"
         assert agent.client.returncode == 1
+
+
+def test_run_without_options_of_the_agent_loads_little() -> None:
+    script = (
+        "import os, sys\nfrom llmsh.lib import leave\nfrom llmsh.cli.main import main\n"
+        "def end(ending):\n"
+        "    print(ending.code, sorted({'msgspec', 'typer', 'asyncio', 'tomllib'} & set(sys.modules)))\n"
+        "    return 0\n"
+        "leave.leave = end\nsys.argv = ['llmsh', 'run', '--max-tokens', '1', 'ask', 'x']\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment())
+    assert done.stdout.decode().splitlines()[-1] == "0 []"
