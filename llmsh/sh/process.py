@@ -28,6 +28,8 @@ Body = Callable[[Report], int]
 
 _STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _DEFAULTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, *_STOPS)
+_HELD = frozenset(_DEFAULTS)
+"""Signals that wait while children are made: what is typed then is for the job, not for us."""
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -38,8 +40,16 @@ class _Place(NamedTuple):
     source: int
     sink: int
     told: int
+    gate: int
     background: bool
     control: bool
+    mask: set[int]
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe out of the way of a script's descriptors."""
+    read, write = os.pipe()
+    return redirect.private(read), redirect.private(write)
 
 
 def _fork() -> int:
@@ -106,24 +116,30 @@ def die(number: int) -> NoReturn:
 def spawn(shell: Shell, bodies: list[Body], text: str, background: bool) -> Job:
     """Start a pipeline: a child for each body, joined by pipes."""
     job = Job(text)
-    control = shell.job_control
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    # No child runs before all are there, or a Ctrl-Z could stop a part of the job only.
+    gate, opened = _pipe() if shell.job_control and len(bodies) > 1 else (-1, -1)
     source = -1
-    for index, body in enumerate(bodies):
-        read, write = (-1, -1) if index == len(bodies) - 1 else os.pipe()
-        tell, told = os.pipe()
-        pid = _fork_or_close(job, (source, read, write, tell, told))
-        if pid == 0:
-            _close(tell, read)
-            place = _Place(job.pgid, source, write, told, background, control)
-            _finish(shell, partial(_enter, shell, place, body))
-        if control:
-            job.pgid = job.pgid or pid
-            _set_group(pid, job.pgid)
-            if index == 0 and not background and shell.terminal:
-                shell.terminal.give(job.pgid)
-        shell.jobs.started(job, pid, redirect.private(tell))
-        _close(source, write, told)
-        source = read
+    try:
+        for index, body in enumerate(bodies):
+            read, write = (-1, -1) if index == len(bodies) - 1 else _pipe()
+            tell, told = _pipe()
+            pid = _fork_or_close(job, (source, read, write, tell, told))
+            if pid == 0:
+                _close(tell, read, opened)
+                place = _Place(job.pgid, source, write, told, gate, background, shell.job_control, mask)
+                _finish(shell, partial(_enter, shell, place, body))
+            if shell.job_control:
+                job.pgid = job.pgid or pid
+                _set_group(pid, job.pgid)
+                if index == 0 and not background and shell.terminal:
+                    shell.terminal.give(job.pgid)
+            shell.jobs.started(job, pid, tell)
+            _close(source, write, told)
+            source = read
+    finally:
+        _close(gate, opened)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return job
 
 
@@ -161,13 +177,16 @@ def _enter(shell: Shell, place: _Place, body: Body) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, signal.SIG_IGN)
         if source < 0:
-            source = os.open(os.devnull, os.O_RDONLY)
-    told = redirect.private(place.told)
+            source = redirect.private(os.open(os.devnull, os.O_RDONLY))
+    signal.pthread_sigmask(signal.SIG_SETMASK, place.mask)
+    if place.gate >= 0:
+        os.read(place.gate, 1)
+        os.close(place.gate)
     for fd, wanted in ((source, 0), (place.sink, 1)):
-        if fd >= 0 and fd != wanted:
+        if fd >= 0:
             os.dup2(fd, wanted, inheritable=True)
             os.close(fd)
-    return body(_Teller(told))
+    return body(_Teller(place.told))
 
 
 class _Teller:
@@ -259,7 +278,7 @@ def job_line(shell: Shell, job: Job) -> str:
 
 def capture(shell: Shell, body: List) -> str:
     """Run a list in a child; what it wrote to standard output."""
-    read, write = os.pipe()
+    read, write = _pipe()
     pid = _fork()
     if pid == 0:
         os.close(read)
@@ -291,7 +310,6 @@ def _captured(shell: Shell, write: int, body: List) -> int:
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
         shell.ignored |= set(_STOPS)
-    if write != 1:
-        os.dup2(write, 1, inheritable=True)
-        os.close(write)
+    os.dup2(write, 1, inheritable=True)
+    os.close(write)
     return shell.run(shell, body)

@@ -71,12 +71,15 @@ def fg(shell: Shell, words: list[str]) -> int:
     job = _one(shell, words)
     if job.done:
         raise ShellError(f"{job.text}: the job has ended")
-    term.line(job.text)
     shell.jobs.touch(job)
     if shell.terminal:
         shell.terminal.set(job.modes)
         shell.terminal.give(job.pgid)
-    _continue(job)
+    # Once a user sees the job's name, Ctrl-C is the job's. One that runs is not continued: a Ctrl-Z
+    # that comes first would be undone.
+    term.line(job.text)
+    if job.stopped:
+        _continue(job)
     return foreground(shell, job)
 
 
@@ -157,6 +160,7 @@ def _wait_for(shell: Shell, job: Job) -> int:
 
 def kill(shell: Shell, words: list[str]) -> int:
     """Signal jobs and processes: %JOB becomes pids, the rest is the builtin's."""
+    shell.jobs.poll()
     number = _signal(words[1:])
     out: list[str] = []
     woken: list[Job] = []
