@@ -11,16 +11,6 @@ import sys
 from llmsh.abi.version import BUILD
 from llmsh.lib import commands, term
 
-_USAGE = """\
-Usage: llmsh                      the shell
-       llmsh -c COMMANDS          run commands
-       llmsh FILE, llmsh -- FILE  run a script (a name needs a slash or --)
-       llmsh NAME [ARGUMENT]...   run one command; llmsh help lists them
-       llmsh --version | --help
-
-Language models as processes: run, list, stop, continue, kill and pipe agents.
-"""
-
 
 def _standard_descriptors() -> None:
     """Open those of 0, 1, 2 that are closed, the wrong way round, so that using them is an error
@@ -53,6 +43,17 @@ def _is_shell(argv: list[str]) -> bool:
     return not argv or "/" in argv[0] or (argv[0][:1] in "-+" and argv[0] not in ("--version", "--help", "-h"))
 
 
+def _help() -> int:
+    from llmsh.cli.typer_app import help_text
+
+    try:
+        term.out(help_text())
+    except OSError as exc:
+        term.complain("llmsh", f"write error: {exc.strerror}")
+        return 1
+    return 0
+
+
 def main() -> int:
     """The console script. Returns the exit status."""
     _standard_descriptors()
@@ -61,8 +62,7 @@ def main() -> int:
     if _is_shell(argv):
         return _shell(argv)
     if argv[0] in ("--help", "-h"):
-        term.out(_USAGE)
-        return 0
+        return _help()
     if argv[0] == "--version":
         term.line(f"llmsh {BUILD}")
         return 0

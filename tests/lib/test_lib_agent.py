@@ -149,9 +149,9 @@ def test_parameters_reach_the_call_by_their_names(xdg: Path, tmp_path: Path) -> 
     schema.write_text('{"type": "object"}')
     line = (
         "--timeout 2m --max-tokens 5 --tokens 9 --context 100 --output-limit 4K --temp 0 --top-k 3 --top-p .5"
-        " --min-p .1 --repeat-penalty 1.1 --frequency-penalty .2 --presence-penalty .3 --penalty-last 8 --seed 4 --stop a"
-        f" --stop b --logit-bias 5=-1 --json-schema {schema} --ignore-eos --raw --shift --deterministic --grace 1 --scores --json"
-        " --pipe-capacity 1K --nice 3 --model m"
+        " --min-p .1 --repeat-penalty 1.1 --frequency-penalty .2 --presence-penalty .3 --penalty-last 8 --seed 4"
+        f" --stop a --stop b --logit-bias 5=-1 --json-schema {schema} --ignore-eos --raw --shift --deterministic"
+        " --grace 1 --scores --json --pipe-capacity 1K --nice 3 --model m"
     )
     spec = agent_spec("ask", line.split())
     assert spec.params == {
