@@ -132,6 +132,8 @@ class Interpreter:
 
     def _begin(self, effect: Effect) -> bool:
         if isinstance(effect, Read | Write):
+            if isinstance(effect, Read):
+                self.process.pending.clear()
             return self._retry(effect)
         if isinstance(effect, Exit):
             self.kernel.leave(self.process, effect.status, effect.note)
@@ -242,9 +244,11 @@ class Interpreter:
             bounds.append(limits.answer)
         if limits.tokens:
             bounds.append(limits.tokens - self.process.tokens_out)
-        if min(bounds) <= 0:
+        if min(bounds) <= 0 or self.process.pending:
+            why = "int" if self.process.pending else "limit" if bounds[0] > 0 else "full"
+            self.process.pending.clear()
             self.process.waiting = None
-            self.process.event = Generated("limit" if bounds[0] > 0 else "full", b"", 0)
+            self.process.event = Generated(why, b"", 0)
             return True
         self.stream.answer = Answer(length, length + min(bounds), effect.sampling)
         self.stream.sink = file.pipe if file is not None else None

@@ -104,6 +104,9 @@ def _catch(kernel: "Kernel", process: Process, number: int) -> None:
                 interpreter.answered("int")
 
         _quieten(process, quiet)
+    else:
+        # The answer has not begun: it will end at once.
+        process.pending.add(number)
 
 
 def finish(kernel: "Kernel", process: Process, status: int, number: int = 0, reason: str = "") -> None:

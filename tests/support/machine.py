@@ -3,7 +3,7 @@
 A Client speaks to it as a connection does, frame by frame, and keeps what it hears.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmsh.abi.errors import Error
@@ -38,10 +38,17 @@ class Memory:
         self.ends: list[dict[str, Any]] = []
         self.texts: dict[int, bytearray] = {}
         self.full = False
+        self._later: Callable[[Callable[[], None]], object] = lambda call: call()
+
+    def delay(self, clock: FakeClock, seconds: float) -> None:
+        """From now on a record is on disk only after a while."""
+        self._later = lambda call: clock.call_later(seconds, call)
 
     def started(self, record: dict[str, Any], committed: Committed) -> None:
-        self.records.append(record)
-        committed(Error("ENOSPC") if self.full else None)
+        error = Error("ENOSPC") if self.full else None
+        if not self.full:
+            self.records.append(record)
+        self._later(lambda: committed(error))
 
     def tokens(self, pid: int, at: int, tokens: Sequence[int]) -> None:
         log = self.logged.setdefault(pid, [])
@@ -53,7 +60,8 @@ class Memory:
         self.ends.append(record)
 
     def barrier(self, committed: Committed) -> None:
-        committed(None)
+        error = Error("ENOSPC") if self.full else None
+        self._later(lambda: committed(error))
 
     def append(self, pid: int, data: bytes) -> None:
         self.texts.setdefault(pid, bytearray()).extend(data)
