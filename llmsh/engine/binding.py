@@ -14,6 +14,7 @@ from typing import Any
 
 
 def _load() -> Any:
+    low = "llama_cpp.llama_cpp"
     if "llama_cpp" not in sys.modules:
         spec = importlib.util.find_spec("llama_cpp")
         if spec is None or spec.submodule_search_locations is None:
@@ -22,7 +23,9 @@ def _load() -> Any:
         package.__path__ = list(spec.submodule_search_locations)
         package.__spec__ = spec
         sys.modules["llama_cpp"] = package
-    return importlib.import_module("llama_cpp.llama_cpp")
+        # Who imports the package after us finds the C functions in it, as its __init__ would have it.
+        package.__dict__["__getattr__"] = lambda name: getattr(importlib.import_module(low), name)
+    return importlib.import_module(low)
 
 
 C: Any = _load()

@@ -7,6 +7,7 @@ of it. It knows no model and no sequence.
 """
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ Doubles = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.intp]]
 
 _MASK = (1 << 64) - 1
-_NEAR = 12.0
-"""How far below the best logit candidates are looked for first; e**-12 of its probability."""
+_COLUMNS = 1024
+"""The vocabulary as a table of so many columns, to find the best k without sorting all of it."""
 
 
 class DeadEnd(Exception):  # an end, not a fault
@@ -67,10 +68,15 @@ class Sampler:
             row[self._biased] += self._bias
         if self._penalties:
             last = self._s.penalty_last
-            ids, counts = np.unique(log[-last:] if last > 0 else log, return_counts=True)
+            seen = Counter(log[-last:] if last > 0 else log)
+            ids = np.fromiter(seen.keys(), np.intp, len(seen))
             values = row[ids]
-            values = np.where(values > 0, values / self._s.repeat_penalty, values * self._s.repeat_penalty)
-            row[ids] = values - counts * self._s.frequency_penalty - self._s.presence_penalty
+            if self._s.repeat_penalty != 1.0:
+                factor = np.float32(self._s.repeat_penalty)
+                values = np.where(values > 0, values / factor, values * factor)
+            if self._s.frequency_penalty != 0.0:
+                values -= np.fromiter(seen.values(), np.float32, len(seen)) * np.float32(self._s.frequency_penalty)
+            row[ids] = values - np.float32(self._s.presence_penalty)
 
     def pick(self, row: Floats, position: int) -> int:
         """The token for this position. Raises DeadEnd."""
@@ -89,16 +95,12 @@ class Sampler:
 
     def _top(self, row: Floats) -> Ints:
         """The top-k tokens, best first, lower ids first among equals."""
-        best = float(row.max())
-        if not math.isfinite(best):
-            raise DeadEnd
         k = self._s.top_k if 0 < self._s.top_k < row.size else row.size
-        near = np.flatnonzero(row >= best - _NEAR)
-        if near.size < k:
-            near = np.flatnonzero(row > -math.inf)
-        if near.size > 8 * k:
-            near = np.sort(near[np.argpartition(row[near], near.size - k)[-k:]])
-        return near[np.argsort(-row[near], kind="stable")[:k]]
+        ids = _near(row, k)
+        ids = ids[row[ids] > -math.inf]
+        if not ids.size:
+            raise DeadEnd
+        return ids[np.argsort(-row[ids], kind="stable")[:k]]
 
     def _nucleus(self, logits: Doubles) -> int:
         """How many of the sorted candidates top-p and min-p leave, at least 1."""
@@ -109,3 +111,20 @@ class Sampler:
         if self._s.min_p > 0.0:
             keep = min(keep, int(np.count_nonzero(logits >= logits[0] + math.log(self._s.min_p))))
         return max(1, min(keep, logits.size))
+
+
+def _near(row: Floats, k: int) -> Ints:
+    """Tokens in order of their ids among which the best k are, not many more than needed.
+
+    The k-th best of the columns' maxima is no better than the k-th best token: what is below it can
+    be left out, and only columns with a maximum above it are looked at."""
+    whole = row.size // _COLUMNS * _COLUMNS
+    if whole == 0 or k >= _COLUMNS:
+        return np.arange(row.size)
+    table = row[:whole].reshape(-1, _COLUMNS)
+    best = table.max(axis=0)
+    least = np.partition(best, _COLUMNS - k)[_COLUMNS - k]
+    columns = np.flatnonzero(best >= least)
+    lines, found = np.nonzero(table[:, columns] >= least)
+    ids = lines * _COLUMNS + columns[found]
+    return np.concatenate((ids, np.arange(whole, row.size)))

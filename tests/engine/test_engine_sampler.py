@@ -86,3 +86,12 @@ def test_bias_is_added_and_banned_tokens_never_come() -> None:
 def test_a_row_without_a_token_is_a_dead_end(value: float, temperature: float) -> None:
     with pytest.raises(DeadEnd):
         Sampler(Sampling(temperature=temperature), SIZE).pick(np.full(SIZE, value, np.float32), 0)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 2, 40, 1000, 1023, 1024, 5000]), st.sampled_from([1024, 3000, 5000]))
+def test_the_best_are_found_in_a_large_vocabulary(seed: int, k: int, size: int) -> None:
+    logits = np.random.default_rng(seed).normal(0, 3, size).astype(np.float32).round(1)
+    logits[::7] = -math.inf
+    best = np.lexsort((np.arange(size), -logits))[:k]
+    sampler = Sampler(Sampling(temperature=1.0, top_k=k), size)
+    assert list(sampler._top(logits)) == [token for token in best if logits[token] > -math.inf]

@@ -45,7 +45,11 @@ class EngineHost:
         command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
         with data, control:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, pass_fds=tuple(fds.values()), stderr=subprocess.PIPE, env={**os.environ, **(env or {})}
+                command,
+                cwd=ROOT,
+                pass_fds=tuple(fds.values()),
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
             )
         for end in (self._data, self._control):
             end.settimeout(SECONDS)
