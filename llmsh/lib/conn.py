@@ -4,6 +4,7 @@ It knows frames and names of calls. What a call means is calls.py's; who starts 
 """
 
 import os
+import select
 import socket
 import struct
 from collections import deque
@@ -17,6 +18,8 @@ from llmsh.abi.wire import Decoder, Frame, Head, encode
 from llmsh.lib import runtime
 
 _RECEIVE = 1 << 16
+_F_SETSIG = 10
+"""Of Linux; the fcntl module has no name for it."""
 _UCRED = struct.Struct("iII")
 
 
@@ -95,6 +98,21 @@ class Connection:
     def call(self, name: str, body: bytes = b"", **args: Any) -> tuple[Head, bytes]:
         """Send a call and wait for its reply; events that come meanwhile are kept."""
         return self.finish(self.begin(name, body, **args))
+
+    def waiting(self) -> bool:
+        """Whether something has come that nobody has received."""
+        return bool(select.select([self._sock.fileno()], [], [], 0)[0])
+
+    def alarm(self, number: int) -> None:
+        """Have the machine send us this signal when something comes; 0 ends that. Source: fcntl(2)."""
+        import fcntl
+
+        fd = self._sock.fileno()
+        if number:
+            fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(fd, _F_SETSIG, number)
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC if number else flags & ~os.O_ASYNC)
 
     def peer(self) -> int:
         """User id of the process that listens."""

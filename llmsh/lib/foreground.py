@@ -11,11 +11,11 @@ import signal
 from collections.abc import Callable, Sequence
 
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import BODY_CHUNK
 from llmsh.lib import agent, term
 from llmsh.lib.agent import AgentSpec
 from llmsh.lib.catch import Catcher
 from llmsh.lib.conn import Connection
+from llmsh.lib.inlet import Inlet
 from llmsh.lib.leave import Ending
 from llmsh.lib.outlet import Outlet
 
@@ -36,12 +36,10 @@ class Client:
         self.pids = list(pids)
         self.group = -pgid
         self.name = name
-        self.stdin = fds[0]
+        self.inlet = Inlet(fds[0])
         self.outlets = {1: Outlet(fds[1]), 2: Outlet(fds[2])}
         self.endings: dict[int, Ending] = {}
         self.stopped: set[int] = set()
-        self.wanted: tuple[int, int] | None = None
-        """(pid, bytes) that an agent asked for."""
         self.failed = False
         """An error of ours (a full disk) makes the status 1 whatever the agent's."""
         self.asked: dict[int, int] = {}
@@ -95,11 +93,11 @@ class Client:
             if not outlet.closed and (outlet.waiting or self.alive()):
                 # With no event asked for, poll still says POLLERR: the reader went away.
                 poller.register(outlet.fd, select.POLLOUT if outlet.waiting else 0)
-        if self.wanted is not None:
-            if not self.orphan and self.in_background():
+        if self.inlet.pid:
+            if not self.orphan and self.inlet.background():
                 self.stop(signal.SIGTTIN)
                 return
-            poller.register(self.stdin, select.POLLIN)
+            poller.register(self.inlet.fd, select.POLLIN)
         ready = dict(poller.poll())
         self.pending += self.caught.read()
         while self.pending:
@@ -110,8 +108,8 @@ class Client:
         for fd, outlet in self.outlets.items():
             if outlet.fd in ready and not outlet.closed:
                 self.drain(fd, outlet, ready[outlet.fd])
-        if self.wanted is not None and self.stdin in ready:
-            self.read(*self.wanted)
+        if self.inlet.pid and self.inlet.fd in ready:
+            self.read()
 
     def post(self, call: str, body: bytes = b"", **args: object) -> None:
         """A call without reply; that the daemon is gone shows when we read."""
@@ -130,15 +128,14 @@ class Client:
             if head["ev"] == "out":
                 self.take(pid, int(head["fd"]), body)
             elif head["ev"] == "want":
-                self.wanted = (pid, int(head["n"]))
+                self.inlet.want(pid, int(head["n"]))
             elif head["ev"] == "stat":
                 self.state(pid, str(head["stat"]))
             elif head["ev"] == "exit":
                 self.endings[pid] = Ending(
                     pid, int(head.get("status") or 0), int(head.get("signal") or 0), str(head.get("reason") or "")
                 )
-                if self.wanted is not None and self.wanted[0] == pid:
-                    self.wanted = None
+                self.inlet.forget(pid)
                 for outlet in self.outlets.values():
                     outlet.end(pid)
 
@@ -160,8 +157,6 @@ class Client:
     def follow(self) -> None:
         """When all agents have stopped, stop too: somebody sent them STOP."""
         if self.stopped and self.stopped.issuperset(self.alive()) and not self.stopping():
-            if select.select([self.conn.fileno()], [], [], 0)[0]:
-                return  # what has come meanwhile may be the continuation
             self.pause(signal.SIGSTOP)
 
     def stopping(self) -> bool:
@@ -218,21 +213,23 @@ class Client:
             self.answers()
 
     def pause(self, number: int) -> None:
-        """Stop this OS process; what comes after it is a continuation."""
+        """Stop this OS process until somebody continues it, or the kernel has something to say."""
+        # A stopped process hears nothing: word of the agents' continuation or end must wake it.
+        self.conn.alarm(signal.SIGCONT)
+        if self.conn.waiting() and number == signal.SIGSTOP:
+            self.conn.alarm(0)
+            return
+        while self.conn.waiting() and self.conn.pump():
+            self.events()
         # A background read stops the whole group, as the terminal driver would.
         self.caught.raise_default(number, 0 if number == signal.SIGTTIN else os.getpid())
+        self.conn.alarm(0)
         came = self.caught.read()
         self.orphan = number == signal.SIGTTIN and signal.SIGCONT not in came
         self.pending += [other for other in came if other != signal.SIGCONT]
-        self.stopped.clear()
-        self.ask(signal.SIGCONT)
-
-    def in_background(self) -> bool:
-        """Whether a read of our input would be a background read of our terminal."""
-        try:
-            return os.tcgetpgrp(self.stdin) != os.getpgrp()
-        except OSError:  # no terminal, or not ours
-            return False
+        if not self.conn.waiting():  # it was a continuation, and it is the agents' as well
+            self.stopped.clear()
+            self.ask(signal.SIGCONT)
 
     # Descriptors.
 
@@ -257,17 +254,17 @@ class Client:
             for pid, n in dropped:
                 self.post("ack", pid=pid, fd=fd, n=n)
 
-    def read(self, pid: int, n: int) -> None:
-        """Give an agent the input that it wants, at most n bytes."""
+    def read(self) -> None:
+        """Give an agent the input that it wants."""
         data = b""
         try:
-            data = os.read(self.stdin, min(max(n, 1), BODY_CHUNK))
+            data = self.inlet.read()
         except BlockingIOError:
             return
         except OSError as exc:
             self.fail(f"standard input: {exc.strerror}")
-        self.wanted = None
-        self.post("write", data, pid=pid, fd=0, eof=not data)
+        self.post("write", data, pid=self.inlet.pid, fd=0, eof=not data)
+        self.inlet.forget(self.inlet.pid)
 
     def fail(self, cause: str) -> None:
         """An error of this OS process, not of an agent."""

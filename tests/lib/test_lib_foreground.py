@@ -276,6 +276,43 @@ def test_a_stop_from_elsewhere_stops_the_client_too(server: WireServer) -> None:
     os.close(writer)
 
 
+def stopped_client(server: WireServer) -> tuple[Child, Call]:
+    null = os.open("/dev/null", os.O_RDWR)
+    client = Child(["run", "ask", "x"], stdin=null, stdout=null, stderr=null)
+    os.close(null)
+    run = server.begin()
+    run.link.event("stat", pid=PID, stat="T")
+    assert client.stopped() == signal.SIGSTOP
+    return client, run
+
+
+def test_a_stopped_client_hears_that_its_agents_go_on(server: WireServer) -> None:
+    client, run = stopped_client(server)
+    run.link.event("stat", pid=PID, stat="R")
+    run.link.event("out", b".", pid=PID, fd=1)
+    server.expect("ack")
+    finish(run, 4)
+    assert client.ended() == 4
+
+
+def test_a_stopped_client_hears_that_its_agents_were_killed(server: WireServer) -> None:
+    client, run = stopped_client(server)
+    finish(run, 137, signal.SIGKILL)
+    assert client.ended() == -signal.SIGKILL
+
+
+def test_a_stop_and_a_continuation_that_come_together_leave_the_client_running(server: WireServer) -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    client = Child(["run", "ask", "x"], stdin=null, stdout=null, stderr=null)
+    os.close(null)
+    run = server.begin()
+    for _ in range(200):
+        run.link.event("stat", pid=PID, stat="T")
+        run.link.event("stat", pid=PID, stat="R")
+    finish(run, 6)
+    assert client.ended() == 6
+
+
 def test_a_terminal_shows_controls(server: WireServer, terminal: Terminal) -> None:
     client = Child(["run", "ask", "x"], stdin=terminal.fd, stdout=terminal.fd, stderr=terminal.fd)
     run = server.begin()
