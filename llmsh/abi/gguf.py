@@ -22,7 +22,7 @@ TEXT_MAX = 4 << 20
 """Bytes of one string of the metadata, a chat template for instance."""
 TENSORS_MAX = 65_536
 NAME_MAX = 63
-ELEMENTS_MAX = 4 << 20
+ELEMENTS_MAX = 2 << 20
 """Strings in all arrays together: what bounds the time."""
 ALIGNMENT_MAX = 1 << 20
 _PIECE = 1 << 20
