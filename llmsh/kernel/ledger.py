@@ -63,6 +63,8 @@ class Ledger:
         self.lost = list(lost)
         """A line for each process that the last daemon left running."""
         self._waiting: dict[int, list[Callable[[], None]]] = {}
+        self._flying: dict[int, bytearray] = {}
+        """Bytes of each process on their way to its log; a reader sees them as the log's end."""
 
     def started(self, process: Process, committed: Committed) -> None:
         """The process is to be; `committed` says whether it may."""
@@ -101,28 +103,41 @@ class Ledger:
         """A pipe that leads to the process's log, by way of the journal; `failed` when it cannot."""
         pipe = Pipe(1 << 16)
         pid = process.pid
+        # The log is there from the start: no output yet is not the same as no log.
+        self.logs.append(pid, b"")
 
         def flow() -> None:
             if pipe.buffer:
                 data = pipe.take(len(pipe.buffer), hold=True)
+                self._flying.setdefault(pid, bytearray()).extend(data)
                 self.journal.barrier(partial(written, data))
+                for call in self._waiting.pop(pid, []):
+                    call()
 
         def written(data: bytes, error: Error | None) -> None:
+            # Both of a process's sinks fly in the order of their barriers.
+            del self._flying[pid][: len(data)]
+            if not self._flying[pid]:
+                del self._flying[pid]
             if error is not None:
                 pipe.close_write()
                 failed(error)
                 return
             self.logs.append(pid, data)
             pipe.ack(len(data))
-            for call in self._waiting.pop(pid, []):
-                call()
 
         pipe.on_data = flow
         return pipe
 
     def read_log(self, pid: int, offset: int, most: int) -> tuple[int, bytes]:
-        """See Logs.read."""
-        return self.logs.read(pid, offset, most)
+        """See Logs.read. What is on its way to the log counts as there: an ended process has all its output."""
+        end, _ = self.logs.read(pid, -1, 1)
+        flying = self._flying.get(pid, b"")
+        at = max(0, end + len(flying) + offset) if offset < 0 else min(offset, end + len(flying))
+        if at < end:
+            return self.logs.read(pid, at, most)
+        data = bytes(flying[at - end : at - end + most])
+        return at + len(data), data
 
     def on_log(self, pid: int, call: Callable[[], None]) -> None:
         """Call once when the log grows."""
