@@ -288,7 +288,11 @@ def test_records_that_come_too_late_are_dropped_and_counted() -> None:
     host, stream = machine.kernel.hosts["fake"], machine.kernel.table.get(pid).stream
     assert stream is not None
     length = len(stream)
-    rows: list[lease.Row] = [(stream.q, length + 5, 1, b"!", 1), (stream.q, length - 1, 1, b"!", 1), (99, 0, 1, b"!", 1)]
+    rows: list[lease.Row] = [
+        (stream.q, length + 5, 1, b"!", 1),
+        (stream.q, length - 1, 1, b"!", 1),
+        (99, 0, 1, b"!", 1),
+    ]
     host.received(1, lease.Step(0, 3, 1.0, rows, [], 5))
     host.received(1, lease.Halted(99, 1, 5, lease.LIMIT))
     host.received(1, lease.Done(12345, stream.q))
