@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from llmsh.lib import commands, term
+from llmsh.lib.options import Usage
 from llmsh.sh import lookup, redirect, special
 from llmsh.sh.errors import ExitShell, RedirectError, ShellError, ShellSyntaxError
 from llmsh.sh.lookup import AGENT, BUILTIN, DENIED, NOTHING, SPECIAL, Found
@@ -151,10 +152,15 @@ def _special(shell: Shell, command: Simple, args: list[str]) -> int:
 def _guarded(shell: Shell, args: list[str]) -> int:
     """Call a special builtin; what a user did wrong becomes one line and a status, or the script's end."""
     entry = special.TABLE[args[0]]
+    if args[1:] == ["--help"] and commands.find(args[0]):
+        return commands.invoke(args[0], args[1:])
     try:
         return entry.run(shell, args)
     except ShellSyntaxError:
         raise
+    except Usage as error:
+        term.complain(args[0], str(error))
+        return 2
     except ShellError as error:
         term.complain(args[0], str(error))
         if entry.keeps and not shell.interactive:

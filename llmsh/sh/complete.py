@@ -45,29 +45,31 @@ class Spot(NamedTuple):
 
 
 def spot(line: str) -> Spot:
-    """Where the cursor is, at the end of the line."""
+    """Where the cursor is, at the end of the line; a quote may be open."""
+    for closing in ("", "'", '"'):
+        try:
+            return _spot(line + closing)
+        except ShellSyntaxError:
+            continue
+    start = max(line.rfind(mark) for mark in " \t\n;|&(") + 1
+    return Spot(start, line[start:], [])
+
+
+def _spot(line: str) -> Spot:
     lexer = Lexer(line)
     Parser(lexer)  # reads the lists of $(...)
     before: list[str] = []
     redirected = False
-    try:
-        while True:
-            token = lexer.next()
-            if token.kind == END:
-                break
-            if token.kind == WORD and lexer.pos >= len(line):
-                return Spot(token.start, _plain(token.word, token.text), ["<"] if redirected else before)
-            if token.kind in (OPERATOR, NEWLINE):
-                redirected = token.text[:1] in "<>"
-                before = [] if token.text in _OPENERS or token.kind == NEWLINE else before
-            elif redirected:
-                redirected = False
-            elif token.kind == WORD:
-                before.append(_plain(token.word, token.text))
-    except ShellSyntaxError:
-        # An open quote, most likely: the word begins after the last blank before it.
-        start = max(line.rfind(mark) for mark in " \t\n;|&(") + 1
-        return Spot(start, line[start:].replace("'", "").replace('"', ""), before)
+    while (token := lexer.next()).kind != END:
+        if token.kind == WORD and lexer.pos >= len(line):
+            return Spot(token.start, _plain(token.word, token.text), ["<"] if redirected else before)
+        if token.kind in (OPERATOR, NEWLINE):
+            redirected = token.text[:1] in "<>"
+            before = [] if token.text in _OPENERS or token.kind == NEWLINE else before
+        elif redirected:
+            redirected = False
+        elif token.kind == WORD:
+            before.append(_plain(token.word, token.text))
     return Spot(len(line), "", ["<"] if redirected else before)
 
 

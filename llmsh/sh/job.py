@@ -239,7 +239,10 @@ class Jobs:
         elif key == "-":
             found = [self.previous()]
         elif key.isascii() and key.isdigit():
-            found = [self._listed.get(int(key[:9]))]
+            number = int(key[:18])
+            found = [
+                self._listed.get(number) if name.startswith("%") else self.by_pid(number) or self._listed.get(number)
+            ]
         elif key.startswith("?"):
             found = [job for job in self if key[1:] in job.text]
         else:

@@ -3,15 +3,15 @@
 Whatever names no job of ours (an agent's pid, any process) goes on to the builtin of that name.
 """
 
-import os
 import signal
 
 from llmsh.abi import signals
 from llmsh.abi.limits import PID_FIRST
 from llmsh.lib import commands, term
+from llmsh.lib.options import Given, parse
 from llmsh.sh.errors import ShellError
 from llmsh.sh.job import Job
-from llmsh.sh.process import foreground, job_line
+from llmsh.sh.process import foreground, job_line, spawn
 from llmsh.sh.shell import Shell
 
 
@@ -21,32 +21,49 @@ def _one(shell: Shell, words: list[str]) -> Job:
     return shell.jobs.find(words[1] if len(words) > 1 else "%+")
 
 
+def _is_foreign(shell: Shell, words: list[str]) -> bool:
+    """Whether a pid is named that is an agent's and no job's of ours: one that `run -d` started, perhaps."""
+    name = words[1] if len(words) == 2 else ""
+    is_pid = name.isascii() and name.isdigit() and len(name) < 18
+    return is_pid and int(name) >= PID_FIRST and shell.jobs.by_pid(int(name)) is None
+
+
 def _control(shell: Shell) -> None:
     if not shell.job_control:
         raise ShellError("no job control in this shell")
 
 
 def jobs(shell: Shell, words: list[str]) -> int:
-    """List jobs: `jobs [-l | -p] [%JOB...]`."""
-    args = words[1:]
-    form = args.pop(0) if args and args[0] in ("-l", "-p") else ""
-    if args and args[0].startswith("-"):
-        raise ShellError(f"{args[0]}: no such option")
+    """List jobs; the options are those of the builtin: `jobs [-lprs] [--json] [%JOB...]`."""
+    module = commands.load("jobs")
+    given = parse(module.COMMAND, words[1:]) if module else Given()
     shell.jobs.poll()
-    for job in [shell.jobs.find(arg) for arg in args] or list(shell.jobs):
+    for job in [shell.jobs.find(name) for name in given.operands] or list(shell.jobs):
         job.hear()
-        if form == "-p":
-            term.line(str(leader(job)))
+        state = job.state()
+        if (given.flag("running") and state != "Running") or (given.flag("stopped") and state != "Stopped"):
             continue
-        line = job_line(shell, job)
-        if form == "-l":
-            head, rest = line.split("  ", 1)
-            line = f"{head}  {leader(job)} {rest}"
-        term.line(line)
-        job.told = job.state()
+        _show(shell, job, given)
+        job.told = state
         if job.done:
             forget(shell, job)
     return 0
+
+
+def _show(shell: Shell, job: Job, given: Given) -> None:
+    if given.flag("json"):
+        from llmsh.lib.forms import record
+
+        pids = [pid for process in job.processes for pid in process.agents or [process.pid]]
+        state = job.state().lower()
+        record({"job": job.number, "pgid": job.pgid, "pids": pids, "state": state, "args": job.text})
+    elif given.flag("pids"):
+        term.line(str(leader(job)))
+    elif given.flag("long"):
+        head, rest = job_line(shell, job).split("  ", 1)
+        term.line(f"{head}  {leader(job)} {rest}")
+    else:
+        term.line(job_line(shell, job))
 
 
 def leader(job: Job) -> int:
@@ -66,6 +83,9 @@ def forget(shell: Shell, job: Job) -> None:
 
 def fg(shell: Shell, words: list[str]) -> int:
     """Bring a job to the foreground: `fg [%JOB]`."""
+    if _is_foreign(shell, words):
+        line = " ".join(words)
+        return foreground(shell, spawn(shell, [lambda _: commands.invoke("fg", words[1:])], line, background=False))
     _control(shell)
     shell.jobs.poll()
     job = _one(shell, words)
@@ -85,6 +105,8 @@ def fg(shell: Shell, words: list[str]) -> int:
 
 def bg(shell: Shell, words: list[str]) -> int:
     """Continue jobs in the background: `bg [%JOB...]`."""
+    if _is_foreign(shell, words):
+        return commands.invoke("bg", words[1:])
     _control(shell)
     shell.jobs.poll()
     for name in words[1:] or ["%+"]:
@@ -217,8 +239,3 @@ def hang_up(shell: Shell) -> None:
             job.signal(signal.SIGHUP)
             if job.stopped:
                 job.signal(signal.SIGCONT)
-
-
-def is_ours(pid: int) -> bool:
-    """Whether a pid is one of the machine's processes rather than an agent."""
-    return pid < PID_FIRST and os.path.exists(f"/proc/{pid}")
