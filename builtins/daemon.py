@@ -2,10 +2,10 @@
 
 import os
 import select
-import signal
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.light import signal
 from llmsh.lib import calls, conn, forms, spawn, term
 from llmsh.lib.command import JSON, Command, takes
 from llmsh.lib.options import Usage, parse

@@ -1,8 +1,8 @@
 """dmesg: the kernel's messages. See dmesg(1)."""
 
 import time
-from typing import Any
 
+from llmsh.abi.light import Any
 from llmsh.lib import calls, forms, spawn, term
 from llmsh.lib.command import JSON, Command, flag
 from llmsh.lib.options import parse

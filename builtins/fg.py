@@ -1,10 +1,10 @@
 """fg: continue a job and stand for it: print what it writes, pass signals on, end as it ends. See fg(1)."""
 
 import select
-import signal
 
 from llmsh.abi import signals
 from llmsh.abi.errors import Error
+from llmsh.abi.light import signal
 from llmsh.lib import calls, jobs, leave, spawn, term
 from llmsh.lib.catch import Catcher
 from llmsh.lib.command import Command

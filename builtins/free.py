@@ -1,8 +1,7 @@
 """free: cells of the models' caches, or bytes. See free(1)."""
 
-from collections.abc import Callable
-from typing import Any
 
+from llmsh.abi.light import Any, Callable
 from llmsh.lib import calls, forms, spawn, table, term
 from llmsh.lib.command import JSON, Command, flag
 from llmsh.lib.options import parse

@@ -1,9 +1,9 @@
 """kill: send a signal to processes and groups, agents and the machine's own alike. See kill(1)."""
 
-import signal as machine
 
 from llmsh.abi import signals
 from llmsh.abi.errors import Error
+from llmsh.abi.light import signal as machine
 from llmsh.lib import targets, term
 from llmsh.lib.command import Command, flag, takes
 from llmsh.lib.options import Usage, parse

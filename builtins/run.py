@@ -1,9 +1,9 @@
 """run: start an agent as a process and stand for it until it ends. See run(1)."""
 
 import os
-import signal
 
 from llmsh.abi.errors import Error
+from llmsh.abi.light import signal
 from llmsh.lib import agent, foreground, spawn, term
 from llmsh.lib.agent import AgentSpec
 from llmsh.lib.command import Command, flag

@@ -2,10 +2,10 @@
 
 import os
 import select
-import signal
 import time
 
 from llmsh.abi import signals
+from llmsh.abi.light import signal
 from llmsh.lib import launch, targets, term
 from llmsh.lib.catch import Catcher
 from llmsh.lib.command import Command, flag, takes

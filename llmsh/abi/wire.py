@@ -6,12 +6,11 @@ The head is a JSON object in UTF-8, the body is bytes as they are: text of agent
 UTF-8. It knows no call and no event; it imports nothing but the standard library.
 """
 
-import json
 import struct
-from collections.abc import Iterator
-from typing import Any
 
+from llmsh.abi import jsontext
 from llmsh.abi.errors import Error
+from llmsh.abi.light import Any, Iterator
 from llmsh.abi.limits import FRAME_MAX, HEAD_MAX
 
 Head = dict[str, Any]
@@ -22,7 +21,7 @@ _PREFIX = struct.Struct("!II")
 
 def encode(head: Head, body: bytes = b"") -> bytes:
     """One frame. Raises Error EMSGSIZE when the frame would pass FRAME_MAX or HEAD_MAX."""
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
+    text = jsontext.dumps(head).encode()
     length = 4 + len(text) + len(body)
     if length > FRAME_MAX or len(text) > HEAD_MAX:
         raise Error("EMSGSIZE", f"frame of {length} bytes: at most {FRAME_MAX}")
@@ -31,7 +30,7 @@ def encode(head: Head, body: bytes = b"") -> bytes:
 
 def _head(text: bytes) -> Head:
     try:
-        value = json.loads(text)
+        value = jsontext.loads(text.decode())
     except (ValueError, RecursionError) as exc:
         raise Error("EPROTO", "frame head is not JSON") from exc
     if not isinstance(value, dict):

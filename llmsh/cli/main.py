@@ -5,9 +5,9 @@ which is loaded only then.
 """
 
 import os
-import signal
 import sys
 
+from llmsh.abi.light import signal
 from llmsh.abi.version import BUILD
 from llmsh.lib import commands, term
 

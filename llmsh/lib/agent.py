@@ -4,10 +4,9 @@ It knows the run and pipe calls; what a command line means is start.py's.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from llmsh.abi.errors import Error
+from llmsh.abi.light import Mapping, NamedTuple, Sequence
 from llmsh.abi.limits import ENV_KEPT
 from llmsh.lib import calls
 from llmsh.lib.conn import Connection
@@ -20,8 +19,8 @@ class AgentSpec(NamedTuple):
 
     agent: str
     args: tuple[str, ...] = ()
-    options: Mapping[str, Scalar] = {}
-    params: Mapping[str, Scalar] = {}
+    options: Mapping[str, Scalar] = {}  # noqa: RUF012 - a named tuple, which ruff does not see; nobody may change it
+    params: Mapping[str, Scalar] = {}  # noqa: RUF012 - likewise
     model: str = ""
     nice: int = 0
     reads: bool = True

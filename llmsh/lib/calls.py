@@ -3,9 +3,8 @@
 A test holds each signature to abi.syscalls. hello is conn.py's. It knows nothing of what a call is for.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
 
+from llmsh.abi.light import Any, Mapping, Sequence
 from llmsh.lib.conn import Connection
 
 Row = dict[str, Any]

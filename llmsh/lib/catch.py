@@ -5,10 +5,8 @@ the caller's descriptors are never made non-blocking; only the pipe of our own i
 """
 
 import os
-import signal
-from collections.abc import Iterable
-from types import FrameType, TracebackType
-from typing import Any, Self
+
+from llmsh.abi.light import Any, FrameType, Iterable, Self, signal
 
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
@@ -35,9 +33,7 @@ class Catcher:
         self._before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.set_wakeup_fd(self._wakeup)

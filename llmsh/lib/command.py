@@ -4,7 +4,7 @@ Parsing, --help, completions, manual checks and the typer description are all ma
 no command and reads no argument.
 """
 
-from typing import NamedTuple
+from llmsh.abi.light import NamedTuple
 
 
 class Option(NamedTuple):

@@ -7,11 +7,11 @@ status; the shell and `llmsh NAME` both come through it.
 
 import os
 import stat
-from importlib.machinery import SourceFileLoader
-from types import ModuleType
+from _frozen_importlib_external import SourceFileLoader  # importlib.machinery loads warnings to get at it
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.light import ModuleType
 from llmsh.lib import term
 from llmsh.lib.options import Shown, Usage
 

@@ -5,13 +5,11 @@ It knows frames and names of calls. What a call means is calls.py's; who starts 
 
 import os
 import select
-import socket
 import struct
-from collections import deque
-from typing import Any
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.light import Any, deque, socket
 from llmsh.abi.limits import SOCKET_PATH_MAX
 from llmsh.abi.version import BUILD, MAJOR, MINOR
 from llmsh.abi.wire import Decoder, Frame, Head, encode

@@ -7,10 +7,9 @@ leased to its descriptors. How a command line becomes agents is start.py's.
 
 import os
 import select
-import signal
-from collections.abc import Callable, Sequence
 
 from llmsh.abi.errors import Error
+from llmsh.abi.light import Callable, Sequence, signal
 from llmsh.lib import agent, term
 from llmsh.lib.agent import AgentSpec
 from llmsh.lib.catch import Catcher

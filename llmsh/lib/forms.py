@@ -3,19 +3,19 @@
 It knows no command and no record.
 """
 
-import json
-from typing import Any
-
+from llmsh.abi.light import Any
 from llmsh.lib import term
 
 
 def record(row: dict[str, Any]) -> None:
     """One JSON record on a line of standard output."""
-    term.line(json.dumps(row))
+    records([row])
 
 
 def records(rows: list[dict[str, Any]]) -> None:
     """One JSON record a line, written at once."""
+    import json  # it loads re and enum, which few commands need
+
     term.out("".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -3,8 +3,8 @@
 The shell has a job table of its own; here the kernel's process table is all there is.
 """
 
-from typing import NamedTuple
 
+from llmsh.abi.light import NamedTuple
 from llmsh.lib import calls, here
 from llmsh.lib.conn import Connection
 from llmsh.lib.options import Usage

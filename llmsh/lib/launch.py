@@ -4,10 +4,10 @@ Looked up in this order, as the shell does. What follows `nice`, `timeout` and t
 """
 
 import os
-from collections.abc import Sequence
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.light import Sequence
 from llmsh.lib import commands, term
 
 

@@ -5,8 +5,8 @@ on Ctrl-C. It knows nothing of agents.
 """
 
 import os
-import signal
-from typing import NamedTuple, NoReturn
+
+from llmsh.abi.light import NamedTuple, NoReturn, signal
 
 
 class Ending(NamedTuple):

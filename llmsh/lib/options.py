@@ -4,10 +4,9 @@ Clusters (-lf), values joined or apart (-n5, -n 5, --lines=5), unambiguous begin
 `--` and `-`. It knows no command; a line that does not fit is Usage, which ends it with status 2.
 """
 
-from collections.abc import Sequence
 from math import isfinite
-from typing import Any
 
+from llmsh.abi.light import Any, Sequence
 from llmsh.lib.command import HELP, Command, Option
 
 

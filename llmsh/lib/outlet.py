@@ -5,8 +5,8 @@ is bounded by what the kernel lets an agent have outstanding. It knows no connec
 """
 
 import os
-from collections import deque
 
+from llmsh.abi.light import deque
 from llmsh.lib.term import Screen
 
 _PIECE = 4096

@@ -5,9 +5,8 @@ It reads rows of ps(2) and asks no kernel.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
 
+from llmsh.abi.light import Any, Callable, Iterable, NamedTuple, Sequence
 from llmsh.lib import forms
 from llmsh.lib.options import Usage
 from llmsh.lib.table import Column

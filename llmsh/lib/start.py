@@ -5,12 +5,11 @@ general ones for sampling and limits. The unit is read only when an option is th
 msgspec; without one the kernel alone judges the unit.
 """
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from llmsh.abi import jsontext
 from llmsh.abi.errors import Error
+from llmsh.abi.light import TYPE_CHECKING, Mapping, Sequence
 from llmsh.abi.limits import PIPE_MAX, PIPE_MIN
 from llmsh.lib.agent import AgentSpec, Scalar
 from llmsh.lib.command import Command, Option, flag, takes
@@ -99,7 +98,7 @@ def _bias(items: Sequence[str]) -> str:
             table[str(int(token))] = float(value)
         except ValueError:
             raise Usage(f"--logit-bias: {item!r} is not TOKEN=BIAS, two numbers") from None
-    return json.dumps(table)
+    return jsontext.dumps(table)
 
 
 def params(given: Given) -> dict[str, Scalar]:
@@ -107,7 +106,7 @@ def params(given: Given) -> dict[str, Scalar]:
     out: dict[str, Scalar] = {to: given.options[name] for name, to in _PARAMS.items() if name in given.options}
     out |= {name.replace("-", "_"): True for name in _FLAGS if given.flag(name)}
     if given.flag("stop"):
-        out["stop"] = json.dumps(given.many("stop"))
+        out["stop"] = jsontext.dumps(given.many("stop"))
     if given.flag("logit-bias"):
         out["logit_bias"] = _bias(given.many("logit-bias"))
     if given.flag("json-schema"):

@@ -3,8 +3,7 @@
 It knows widths and alignment and nothing of what is shown.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from llmsh.abi.light import NamedTuple, Sequence
 
 
 class Column(NamedTuple):
