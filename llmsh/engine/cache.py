@@ -33,6 +33,8 @@ class Cache:
         self.context = context
         self._second = second
         self._share = share
+        self._steps = 0
+        """Steps of core 1 so far: numbers go on when it is made again."""
 
     def home(self, sequence: Sequence) -> Residents:
         """The core of a sequence; core 1 is made when it is first wanted. Raises Error ENOMEM."""
@@ -41,6 +43,7 @@ class Cache:
             if sequence.core != 1:
                 raise Error("ENODEV", f"no core {sequence.core}")
             found = self.cores[1] = Residents(self._second())
+            found.core.no = self._steps
         return found
 
     def enter(self, sequence: Sequence) -> None:
@@ -146,6 +149,7 @@ class Cache:
         """Core 1 goes when nobody is left who belongs there."""
         second = self.cores.get(1)
         if second is not None and not any(each.core == 1 for each in sequences.values()):
+            self._steps = second.core.no
             second.core.close()
             del self.cores[1]
 

@@ -35,8 +35,7 @@ def engines() -> Iterator[Callable[..., EngineHost]]:
 
     yield start
     for host in started:
-        if host.process.poll() is None:
-            host.close()
+        host.close()
 
 
 @pytest.fixture

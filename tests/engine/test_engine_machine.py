@@ -1,0 +1,240 @@
+"""The messages in any order: books, cells and llama.cpp's own cache agree after every step.
+
+Real llama.cpp in this process, the tiny model; the kernel's part is played by rules that keep to the
+protocol, and now and then break it.
+"""
+
+import os
+import socket
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from llmsh.abi import abort, lease
+from llmsh.abi.lease import Sampling
+from llmsh.engine.binding import C
+from llmsh.engine.cache import Cache
+from llmsh.engine.channel import Channel
+from llmsh.engine.core import AbortPage, Core
+from llmsh.engine.fault import Fault
+from llmsh.engine.model import Model
+from llmsh.engine.orders import Orders
+from llmsh.engine.sequence import Sequence
+from llmsh.engine.step import Stepper
+from tests.support.tinymodel import make
+
+CELLS = 256
+SLOTS = 3
+QS = st.integers(1, 6)
+
+
+@cache
+def model() -> Model:
+    with tempfile.TemporaryDirectory() as folder:
+        return Model(str(make(Path(folder) / "tiny.gguf")))
+
+
+class Machine(RuleBasedStateMachine):
+    """A kernel that may say anything; `halted` and `open` are what it has heard."""
+
+    @initialize()
+    def start(self) -> None:
+        fd = os.memfd_create("abort")
+        os.ftruncate(fd, abort.SIZE)
+        page = AbortPage(fd)
+        os.close(fd)
+        self.page = page
+        self.core = Core(model(), 0, CELLS, SLOTS, threads=(1, 1), page=page)
+        ours, theirs = socket.socketpair()
+        self.kernel = ours
+        self.kernel.setblocking(False)
+        self.channel = Channel(theirs.detach())
+        self.cache = Cache(self.core, self.second, CELLS, True)
+        self.orders = Orders(model(), self.cache, self.channel)
+        self.stepper = Stepper(model(), self.cache, self.orders, self.channel, Fault())
+        self.unpacker = lease.Unpacker()
+        self.leases: dict[int, int] = {}
+        self.ops: set[int] = set()
+        self.names = 0
+        self.last = {0: 0, 1: 0}
+
+    def second(self) -> Core:
+        return Core(model(), 1, CELLS, 1, threads=(1, 1), page=self.page)
+
+    def teardown(self) -> None:
+        try:
+            for q in list(self.orders.sequences):
+                self.say(lease.Drop(q, self.op()))
+            self.hear()
+            assert self.ops == set()
+            assert self.cache.cores[0].book.used == 0
+            assert 1 not in self.cache.cores
+        finally:
+            self.core.close()
+            self.kernel.close()
+            self.channel._socket.close()
+
+    def say(self, message: lease.ToEngine) -> None:
+        self.orders.obey(message)
+
+    def op(self) -> int:
+        self.names += 1
+        self.ops.add(self.names)
+        return self.names
+
+    def of(self, q: int) -> Sequence | None:
+        return self.orders.sequences.get(q)
+
+    def hear(self) -> None:
+        """Everything that was said; each lease ends once, each operation once."""
+        self.channel.flush()
+        try:
+            data = self.kernel.recv(1 << 20)
+        except BlockingIOError:
+            return
+        for frame in self.unpacker.feed(data):
+            message = lease.from_engine.decode(frame)
+            if isinstance(message, lease.Halted):
+                assert self.leases.pop(message.q) == message.n - 1
+            elif isinstance(message, lease.Done):
+                self.ops.remove(message.op)
+            elif isinstance(message, lease.Step):
+                assert message.no == self.last[message.core] + 1
+                self.last[message.core] = message.no
+
+    @rule(exact=st.booleans(), size=st.integers(1, 90))
+    @precondition(lambda self: len(self.orders.sequences) < 6)
+    def begin(self, exact: bool, size: int) -> None:
+        self.names += 1
+        q = 1000 + self.names
+        self.say(lease.Open(q, int(exact), exact))
+        self.say(lease.Feed(q, 0, [32 + i % 90 for i in range(size)]))
+        self.say(lease.Answer(q, size, Sampling(ignore_eos=True)))
+
+    @rule(pick=QS, extra=st.integers(0, 12), stale=st.booleans())
+    def grant(self, pick: int, extra: int, stale: bool) -> None:
+        sequence = self.pick(pick)
+        if sequence is None or (sequence.scoring is not None and not stale):
+            return
+        # Core 1 holds one sequence at a time: the kernel sees to that.
+        if sequence.exact and any(each.slot is not None and each is not sequence and each.exact for each in self.all()):
+            return
+        if not stale:
+            self.leases.setdefault(sequence.q, sequence.halted)
+        self.say(lease.Lease(sequence.q, sequence.halted + int(stale), len(sequence.log) + extra))
+        self.hear()
+
+    def pick(self, number: int) -> Sequence | None:
+        found = list(self.all())
+        return found[number % len(found)] if found else None
+
+    def all(self) -> list[Sequence]:
+        return list(self.orders.sequences.values())
+
+    @rule(pick=QS)
+    def halt(self, pick: int) -> None:
+        sequence = self.pick(pick)
+        if sequence is not None:
+            self.say(lease.Halt(sequence.q, sequence.halted))
+            self.hear()
+            assert not sequence.leased
+
+    @rule(pick=QS, size=st.integers(1, 40), single=st.booleans())
+    def feed(self, pick: int, size: int, single: bool) -> None:
+        sequence = self.pick(pick)
+        if sequence is None or not sequence.quiet or len(sequence.log) + size > CELLS - 20:
+            return
+        self.say(lease.Feed(sequence.q, len(sequence.log), [65] * size, single))
+        self.say(lease.Answer(sequence.q, len(sequence.log), Sampling(ignore_eos=True)))
+
+    @rule(pick=QS, part=st.floats(0, 1))
+    def cut(self, pick: int, part: float) -> None:
+        sequence = self.pick(pick)
+        if sequence is None:
+            return
+        at = int(part * len(sequence.log))
+        self.say(lease.Cut(sequence.q, at, self.op()))
+        if sequence.quiet and len(sequence.log) == at:
+            self.say(lease.Answer(sequence.q, at, Sampling(ignore_eos=True)))
+        self.hear()
+
+    @rule(pick=QS, part=st.floats(0, 1))
+    @precondition(lambda self: len(self.orders.sequences) < 6)
+    def fork(self, pick: int, part: float) -> None:
+        sequence = self.pick(pick)
+        if sequence is not None:
+            op = self.op()
+            at = int(part * len(sequence.log))
+            self.say(lease.Fork(sequence.q, 2000 + op, at, op))
+            self.say(lease.Answer(2000 + op, at, Sampling(ignore_eos=True)))
+            self.hear()
+
+    @rule(pick=QS, what=st.sampled_from([lease.Save, lease.Load, lease.Drop]))
+    def move(self, pick: int, what: Any) -> None:
+        sequence = self.pick(pick)
+        if sequence is None:
+            return
+        if what is lease.Load and sequence.exact and len(self.cache.cores) > 1 and not self.cache.cores[1].free:
+            return
+        if what is lease.Drop:
+            self.leases.pop(sequence.q, None)
+        self.say(what(sequence.q, self.op()))
+        self.hear()
+
+    @rule(pick=QS, labels=st.lists(st.lists(st.integers(60, 99), max_size=5), max_size=12))
+    def score(self, pick: int, labels: list[list[int]]) -> None:
+        sequence = self.pick(pick)
+        if sequence is not None and not (sequence.exact and sequence.slot is None and len(self.cache.cores) > 1):
+            self.say(lease.Score(sequence.q, labels, self.op()))
+            self.hear()
+
+    @rule(core=st.sampled_from([0, 1]), aborted=st.booleans(), times=st.integers(1, 4))
+    def step(self, core: int, aborted: bool, times: int) -> None:
+        for _ in range(times):
+            if aborted and core in self.cache.cores:
+                number = self.cache.cores[core].core.no + 1
+                self.page._map[abort.place(core, number)] = 1
+            self.stepper.step(core)
+            self.hear()
+            aborted = False
+
+    @invariant()
+    def books_agree(self) -> None:
+        if not hasattr(self, "cache"):
+            return
+        assert self.cache.check() == []
+        for sequence in self.all():
+            assert sequence.computed <= len(sequence.log)
+            assert (sequence.q in self.orders.working) == sequence.working
+            assert not (sequence.leased and sequence.scoring)
+            assert sequence.working or sequence.computed < max(1, len(sequence.log))
+            if sequence.slot is not None:
+                memory = C.llama_get_memory(self.cache.home(sequence).core.handle)
+                assert C.llama_memory_seq_pos_max(memory, sequence.slot) == sequence.computed - 1
+        for home in self.cache.cores.values():
+            memory = C.llama_get_memory(home.core.handle)
+            for slot in (*home.free, *home.scratch):
+                assert C.llama_memory_seq_pos_max(memory, slot) == -1
+
+
+@pytest.mark.llama
+def test_messages_in_any_order_leave_the_books_right() -> None:
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
