@@ -126,8 +126,11 @@ CALLS: tuple[Call, ...] = (
     Call(
         "ps",
         "all processes, a record each (see records.PS)",
-        (Arg("pids", "ints", "only these", default=(), low=0, high=4096),),
-        ("rows",),
+        (
+            Arg("pids", "ints", "only these", default=(), low=0, high=4096),
+            Arg("after", "int", "only pids above this one: the next page", default=0),
+        ),
+        ("rows", "more"),
     ),
     Call(
         "renice",
@@ -140,7 +143,13 @@ CALLS: tuple[Call, ...] = (
         ("nice",),
         ("ESRCH", "EPERM"),
     ),
-    Call("setpgid", "move a process to a group", (_PID, Arg("pgid", "int", "0: its own", required=True)), ("pgid",), ("ESRCH", "EPERM")),
+    Call(
+        "setpgid",
+        "move a process to a group",
+        (_PID, Arg("pgid", "int", "0: its own", required=True)),
+        ("pgid",),
+        ("ESRCH", "EPERM"),
+    ),
     Call(
         "foreground",
         "make a group the foreground of its terminal, or put it in the background",
@@ -162,17 +171,48 @@ CALLS: tuple[Call, ...] = (
     Call(
         "dmesg",
         "the kernel's messages",
-        (Arg("after", "int", "those with a greater number", default=0), Arg("follow", "bool", "wait for one", default=False)),
+        (
+            Arg("after", "int", "those with a greater number", default=0),
+            Arg("follow", "bool", "wait for one", default=False),
+        ),
         ("rows",),
     ),
     Call("uptime", "time up, load, users", (), ("up_ms", "started", "runnable", "processes", "sessions", "load")),
     Call("free", "cells and bytes of every device", (), ("rows",)),
     Call("lsdev", "devices, a record each (see records.LSDEV)", (), ("rows",)),
-    Call("load", "load a model and say when it is ready", (Arg("model", "str", "name or path", default="", high=4096),), ("name",), ("ENODEV", "ENOEXEC", "ENOMEM")),
-    Call("unload", "give up a model that no process uses", (Arg("model", "str", "name", required=True, high=4096),), (), ("ENODEV", "EBUSY")),
-    Call("sched", "the policy; with a name, choose it", (Arg("policy", "str", "", default="", high=32),), ("policy", "policies"), ()),
-    Call("check", "compare the kernel's books; for tests and the curious", (), ("faults", "processes", "pipes", "cells", "descriptors", "dropped")),
-    Call("shutdown", "stop the daemon: TERM to all, KILL after the grace", (Arg("grace_ms", "int", "", default=2000, high=600_000),), ()),
+    Call(
+        "load",
+        "load a model and say when it is ready",
+        (Arg("model", "str", "name or path", default="", high=4096),),
+        ("name",),
+        ("ENODEV", "ENOEXEC", "ENOMEM"),
+    ),
+    Call(
+        "unload",
+        "give up a model that no process uses",
+        (Arg("model", "str", "name", required=True, high=4096),),
+        (),
+        ("ENODEV", "EBUSY"),
+    ),
+    Call(
+        "sched",
+        "the policy; with a name, choose it",
+        (Arg("policy", "str", "", default="", high=32),),
+        ("policy", "policies"),
+        (),
+    ),
+    Call(
+        "check",
+        "compare the kernel's books; for tests and the curious",
+        (),
+        ("faults", "processes", "pipes", "cells", "descriptors", "dropped"),
+    ),
+    Call(
+        "shutdown",
+        "stop the daemon: TERM to all, KILL after the grace",
+        (Arg("grace_ms", "int", "", default=2000, high=600_000),),
+        (),
+    ),
 )
 """Every system call, in the order of the manual."""
 

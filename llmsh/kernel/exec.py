@@ -202,9 +202,8 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Pa
             call.caller.pids.add(process.pid)
     elif not process.detached:
         process.ppid = INIT
-    stream = Stream(process.pid, None, Task(process.pid, str(process.sid), process.nice), params.deterministic)  # type: ignore[arg-type]
-    interpreter = Interpreter(kernel, process, stream)
-    stream.client = interpreter
+    stream = Stream(process.pid, Task(process.pid, str(process.sid), process.nice), params.deterministic)
+    interpreter = stream.client = Interpreter(kernel, process, stream)
     process.stream, process.host = stream, host
     host.members.add(stream)
     kernel.add_interpreter(process, interpreter)

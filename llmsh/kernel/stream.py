@@ -75,9 +75,11 @@ class Answer:
 class Stream:
     """A sequence of tokens, and its place in the engine."""
 
-    def __init__(self, ident: int, client: Client, task: Task, exact: bool) -> None:
+    client: Client
+    """Set by who makes the stream, before anything can happen to it."""
+
+    def __init__(self, ident: int, task: Task, exact: bool) -> None:
         self.ident = ident
-        self.client = client
         self.task = task
         self.exact = exact
         # The truth.

@@ -1,10 +1,11 @@
 """System calls on processes: run, kill, wait, ps, renice, setpgid, foreground."""
 
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import INIT
+from llmsh.abi.limits import INIT, PS_PAGE
 from llmsh.abi.nice import clamp
 from llmsh.abi.signals import SIGNALS
 from llmsh.abi.states import ZOMBIE
@@ -97,15 +98,14 @@ def _later(kernel: "Kernel", call: Trap, processes: list[Process]) -> None:
 
 
 def sys_ps(kernel: "Kernel", call: Trap) -> None:
-    """ps(2)"""
-    wanted = call["pids"]
-    found = [rows.init(kernel)] if not wanted or INIT in wanted else []
-    if wanted:
-        some = [kernel.table.find(pid) for pid in wanted]
-        found += [rows.process(kernel, process) for process in some if process is not None]
-    else:
-        found += [rows.process(kernel, process) for process in kernel.table]
-    call.ok({"rows": found})
+    """ps(2): a page in order of pid, and whether there are more."""
+    wanted, after = call["pids"], call["after"]
+    some = map(kernel.table.find, sorted(set(wanted))) if wanted else iter(kernel.table)
+    later = (process for process in some if process is not None and process.pid > after)
+    page = list(islice(later, PS_PAGE + 1))
+    found = [rows.init(kernel)] if after < INIT and (not wanted or INIT in wanted) else []
+    found += [rows.process(kernel, process) for process in page[:PS_PAGE]]
+    call.ok({"rows": found, "more": len(page) > PS_PAGE})
 
 
 def sys_renice(kernel: "Kernel", call: Trap) -> None:

@@ -3,7 +3,6 @@
 A test holds each signature to abi.syscalls. hello is conn.py's. It knows nothing of what a call is for.
 """
 
-
 from llmsh.abi.light import Any, Mapping, Sequence
 from llmsh.lib.conn import Connection
 
@@ -87,7 +86,13 @@ def wait(conn: Connection, pid: int, nohang: bool = False, timeout_ms: int = -1)
 
 def ps(conn: Connection, pids: Sequence[int] = ()) -> list[Row]:
     """The call ps: a record a process, its fields in abi.records.PS."""
-    return list(conn.call("ps", pids=list(pids))[0]["rows"])
+    rows: list[Row] = []
+    more = True
+    while more:
+        page, _ = conn.call("ps", pids=list(pids), after=rows[-1]["pid"] if rows else 0)
+        rows += page["rows"]
+        more = page.get("more", False)
+    return rows
 
 
 def renice(conn: Connection, pid: int, nice: int, relative: bool = False) -> int:
