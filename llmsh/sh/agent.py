@@ -4,8 +4,6 @@ Adjacent agents run in one child, joined by the kernel's own pipes, so that no b
 leaves it. It knows the client library; what agents are is the kernel's.
 """
 
-import os
-
 from llmsh.abi.errors import Error
 from llmsh.lib import term
 from llmsh.sh import command as simple
@@ -58,18 +56,16 @@ def become(shell: Shell, segment: list[Simple], report: Report) -> int:
     for command in segment:
         if not simple.redirected(shell, command.redirects, None):
             return 1
-    return run(shell, lines, report)
+    return run(lines, report)
 
 
-def run(shell: Shell, lines: list[list[str]], report: Report) -> int:
+def run(lines: list[list[str]], report: Report) -> int:
     """In a child that has its descriptors: run agents given by their command lines, end as they do."""
     from llmsh.lib import foreground, spawn
     from llmsh.lib.leave import leave
     from llmsh.lib.options import Shown, Usage
     from llmsh.lib.start import agent_spec
 
-    os.environ.clear()
-    os.environ.update(shell.variables.environment())
     name = lines[0][0]
     try:
         specs = [agent_spec(line[0], line[1:]) for line in lines]

@@ -64,13 +64,11 @@ def become(shell: Shell, command: Simple, words: list[str] | None, report: Repor
         from llmsh.lib import foreground as client
 
         client.started = report
-        os.environ.clear()
-        os.environ.update(shell.variables.environment())
         return call(shell, found, args)
     if found.kind == AGENT:
         from llmsh.sh import agent
 
-        return agent.run(shell, [args], report)
+        return agent.run([args], report)
     if found.kind in (DENIED, NOTHING):
         return _cannot(shell, found)
     return execute(shell, found.path, args)

@@ -34,7 +34,10 @@ class _Completer(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         line = document.text_before_cursor
-        start, found = candidates(self._shell, line)
+        try:
+            start, found = candidates(self._shell, line)
+        except Exception:  # noqa: BLE001 - prompt_toolkit would show a trace; nothing to offer is the worst there is
+            return
         for item in found:
             tail = "" if item.text.endswith("/") else " "
             yield Completion(

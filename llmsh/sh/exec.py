@@ -10,7 +10,7 @@ from llmsh.sh import command as simple
 from llmsh.sh import redirect
 from llmsh.sh.agent import segments
 from llmsh.sh.errors import ExitShell, ShellError, ShellSyntaxError
-from llmsh.sh.process import Body, Report, foreground, spawn, subshell
+from llmsh.sh.process import Body, Report, default_signals, foreground, spawn, subshell
 from llmsh.sh.redirect import Saved
 from llmsh.sh.shell import Shell
 from llmsh.sh.tree import AndOr, Command, Group, Item, List, Pipeline, Simple
@@ -23,6 +23,18 @@ def run_list(shell: Shell, items: List) -> int:
             break
         shell.status = _guarded(shell, item.command, item.background)
     return shell.status
+
+
+def run_last(shell: Shell, items: List) -> int:
+    """Run the last list of a text. A simple command takes the shell's place: whoever signals us
+    means it, and there is one process less."""
+    if len(items) == 1 and not items[0].background and not items[0].command.rest and not list(shell.jobs):
+        pipeline = items[0].command.first
+        command = pipeline.commands[0]
+        if len(pipeline.commands) == 1 and isinstance(command, Simple) and not pipeline.negated and command.words:
+            default_signals(shell)
+            return simple.become(shell, command, None, lambda _: None)
+    return run_list(shell, items)
 
 
 def _guarded(shell: Shell, command: AndOr, background: bool) -> int:
@@ -120,6 +132,8 @@ def _launch(shell: Shell, command: AndOr) -> int:
         bodies = _bodies(shell, command.first)
     job = spawn(shell, bodies, command.text, background=True)
     shell.jobs.list(job)
+    if not shell.interactive:
+        shell.jobs.prune(shell.pipefail)
     last = job.processes[-1]
     try:
         job.hear(block=True)

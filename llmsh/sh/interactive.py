@@ -12,13 +12,15 @@ from llmsh.abi import paths
 from llmsh.lib import term
 from llmsh.sh.errors import ExitShell, Interrupted, ShellError, ShellSyntaxError
 from llmsh.sh.exec import run_list
+from llmsh.sh.expand import Expander
 from llmsh.sh.lexer import Lexer
 from llmsh.sh.parser import Parser
-from llmsh.sh.process import die, job_line
+from llmsh.sh.process import die, failed, job_line
 from llmsh.sh.shell import Shell
 from llmsh.sh.source import LINE_MAX, File, Input, check
-from llmsh.sh.special_jobs import forget, hang_up
+from llmsh.sh.special_jobs import hang_up
 from llmsh.sh.terminal import Terminal
+from llmsh.sh.tree import List
 
 
 class Editor(Protocol):
@@ -59,6 +61,23 @@ class _Prompter:
         return check(line + "\n", 1)
 
 
+class _Visible:
+    """The shell, its values made fit for a terminal: a folder's name must not move the cursor."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self.positional = shell.positional
+        self.assign = shell.assign
+        self.option = shell.option
+
+    def parameter(self, name: str) -> str | None:
+        value = self._shell.parameter(name)
+        return None if value is None else term.visible(value)
+
+    def capture(self, body: List) -> str:
+        return term.visible(self._shell.capture(body))
+
+
 def prompt_text(shell: Shell) -> str:
     """PS1, its variables expanded; without it the folder and a $."""
     own = shell.variables.get("PS1")
@@ -66,7 +85,7 @@ def prompt_text(shell: Shell) -> str:
         lexer = Lexer(own)
         Parser(lexer)  # for command substitutions
         try:
-            return shell.expander.text(lexer.document())
+            return Expander(_Visible(shell)).text(lexer.document())
         except ShellError:
             return own
     here = shell.variables.get("PWD") or ""
@@ -80,9 +99,12 @@ def main(shell: Shell) -> int:
     """Be an interactive shell; its exit status."""
     shell.interactive = True
     if os.isatty(0):
-        shell.terminal = Terminal(0)
-        shell.terminal.take()
-        shell.options.add("m")
+        terminal = Terminal(0)
+        if terminal.take():
+            shell.terminal = terminal
+            shell.options.add("m")
+        else:
+            shell.complain("no job control: this is not our terminal")
     _signals(shell)
     try:
         return _session(shell)
@@ -113,7 +135,7 @@ def _signals(shell: Shell) -> None:
 
 
 def _editor(shell: Shell) -> Editor:
-    if not shell.terminal:
+    if not os.isatty(0):
         return _Plain()
     from llmsh.sh.editor import Session
 
@@ -158,9 +180,10 @@ def _loop(shell: Shell, editor: Editor) -> int:
         except (KeyboardInterrupt, Interrupted):
             shell.status = 130
             shell.tested = 0
-        except RecursionError:
-            shell.complain("nested too deeply")
-            shell.status = 2
+        except ExitShell:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not take a user's session with it
+            shell.status = failed(shell, error)
         parser = Parser(Lexer(more=prompter.more))
 
 
@@ -181,4 +204,4 @@ def notify(shell: Shell) -> None:
             shell.complain_plain(job_line(shell, job))
             job.told = state
         if job.done:
-            forget(shell, job)
+            shell.jobs.forget(job, shell.pipefail)

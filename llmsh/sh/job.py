@@ -13,6 +13,9 @@ from llmsh.sh.errors import ShellError
 KEPT = 1000
 """Statuses of ended background jobs that `wait` still knows."""
 
+LISTED = 100
+"""Jobs of a script that are kept after their end, for wait %1."""
+
 
 class Process:
     """One child. `status` is what waitpid gave, None while it lives."""
@@ -163,6 +166,23 @@ class Jobs:
         if job in self._order:
             self._order.remove(job)
         job.close()
+
+    def forget(self, job: Job, pipefail: bool) -> None:
+        """Drop a job that has ended, its status kept for `wait`."""
+        status = job.exit_status(pipefail)
+        for process in job.processes[-1:]:
+            for pid in (process.pid, *process.agents[-1:]):
+                self.remember(pid, status)
+        self.remove(job)
+
+    def prune(self, pipefail: bool) -> None:
+        """Drop ended jobs that no prompt will tell of, once there are many: a script may start any number."""
+        if len(self._listed) <= LISTED:
+            return
+        self.poll()
+        for job in self:
+            if job.done:
+                self.forget(job, pipefail)
 
     def remember(self, pid: int, status: int) -> None:
         """Keep the status of an ended background job for `wait`."""

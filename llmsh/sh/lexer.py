@@ -89,12 +89,9 @@ class Lexer(Words):
         start = self.line
         lines: list[str] = []
         while True:
-            if self.raw() == "":
+            line = self._line()
+            if not line:
                 raise ShellSyntaxError(item.line, f"here-document without its end {item.delimiter!r}")
-            end = self.text.find("\n", self.pos)
-            end = len(self.text) if end < 0 else end + 1
-            line = self.text[self.pos : end]
-            self.pos = end
             self.line += 1
             if item.strip:
                 line = line.lstrip("\t")
@@ -105,6 +102,18 @@ class Lexer(Words):
         if item.quoted:
             return Word((Quoted(text),))
         return self.within(text, start).document()
+
+    def _line(self) -> str:
+        """A whole line as it stands; empty at the end."""
+        if self.pos >= len(self.text):
+            chunk = self.fetch() or ""
+            if "\n" not in chunk[:-1]:
+                return chunk  # not kept, or each line of a long body would copy all those before it
+            self.text += chunk
+        end = self.text.find("\n", self.pos) + 1 or len(self.text)
+        line = self.text[self.pos : end]
+        self.pos = end
+        return line
 
 
 def _plain(word: Word, line: int) -> str:

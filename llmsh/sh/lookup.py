@@ -7,7 +7,9 @@ import os
 from typing import NamedTuple
 
 from llmsh.abi import paths
+from llmsh.abi.errors import Error
 from llmsh.lib import commands
+from llmsh.sh.errors import ShellError
 
 SPECIAL, BUILTIN, AGENT, PROGRAM, DENIED, NOTHING = "special", "builtin", "agent", "program", "denied", "nothing"
 
@@ -67,14 +69,23 @@ def find(name: str, search: str | None, only: str = "") -> Found:
 
 
 def builtin(name: str) -> str:
-    """The file of the builtin of this name, or an empty text."""
-    return commands.find(name) or ""
+    """The file of the builtin of this name, or an empty text. Raises ShellError for one that others
+    may write."""
+    try:
+        return commands.find(name) or ""
+    except Error as error:
+        failure = ShellError(error.detail)
+        failure.status = 126
+        raise failure from error
 
 
 def alone(found: Found) -> bool:
     """Whether a builtin needs a process of its own: it may wait, die by a signal, or start others."""
-    module = commands.load(found.name)
-    return module is None or bool(module.COMMAND.alone)
+    try:
+        module = commands.load(found.name)
+        return module is None or bool(module.COMMAND.alone)
+    except Exception:  # noqa: BLE001 - a user's own file: the child that runs it says what is wrong
+        return True
 
 
 def readable(name: str, search: str | None) -> str:

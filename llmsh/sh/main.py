@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from llmsh.lib import term
 from llmsh.sh.errors import ExitShell, Interrupted, ShellError, ShellSyntaxError
-from llmsh.sh.exec import run_list
+from llmsh.sh.exec import run_last, run_list
 from llmsh.sh.lexer import Lexer
 from llmsh.sh.options import set_options
 from llmsh.sh.parser import Parser
-from llmsh.sh.process import die
+from llmsh.sh.process import die, failed
 from llmsh.sh.shell import Shell
 from llmsh.sh.source import File, Input, String
 
@@ -100,16 +100,18 @@ def main(argv: list[str]) -> int:
 
 def _script(shell: Shell, line: _Line, reads: bool) -> int:
     if line.text is not None:
-        return run_all(shell, String(line.text).more)
+        return run_all(shell, String(line.text).more, last=True)
     if reads:
         return run_all(shell, Input().more)
     return run_all(shell, File(line.rest[0]).more)
 
 
-def run_all(shell: Shell, more: Callable[[], str | None]) -> int:
-    """Run a text to its end."""
+def run_all(shell: Shell, more: Callable[[], str | None], last: bool = False) -> int:
+    """Run a text to its end. `last`: nothing follows it, so its last command may take our place."""
     parser = Parser(Lexer(more=more))
     while (items := parser.complete()) is not None:
+        if last and parser.is_spent():
+            return run_last(shell, items)
         shell.status = run_list(shell, items)
     return shell.status
 
@@ -135,8 +137,7 @@ def _guarded(shell: Shell, body: Callable[[], int]) -> int:
     except ShellError as error:
         shell.complain(str(error))
         return error.status
-    except RecursionError:
-        shell.complain("nested too deeply")
-        return 2
     except (KeyboardInterrupt, Interrupted):
         die(signal.SIGINT)
+    except Exception as error:  # noqa: BLE001 - the last door before a user, who must see no trace
+        return failed(shell, error)

@@ -35,6 +35,10 @@ class Parser:
             raise self._unexpected()
         return items
 
+    def is_spent(self) -> bool:
+        """After a complete command: whether nothing but blanks is left of a text that is at hand."""
+        return not self.lexer.text[self.lexer.pos :].strip()
+
     def substitution(self) -> List:
         """The list of $(...), up to and with its closing parenthesis."""
         self._newlines()

@@ -91,11 +91,8 @@ def _finish(shell: Shell, body: Callable[[], int]) -> NoReturn:
         die(signal.SIGINT)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
-    except RecursionError:
-        shell.complain("nested too deeply")
-        status = 2
     except BaseException as error:  # noqa: BLE001 - a child must end here, whatever our bug was
-        shell.complain(f"internal error: {type(error).__name__}: {error}")
+        status = failed(shell, error)
     finally:
         try:
             sys.stdout and sys.stdout.flush()
@@ -103,6 +100,20 @@ def _finish(shell: Shell, body: Callable[[], int]) -> NoReturn:
             shell.complain(f"write error: {cause(error)}")
             status = status or 1
         os._exit(status & 255)
+
+
+def failed(shell: Shell, error: BaseException) -> int:
+    """One line for what nobody expected; its status. LLMSH_DEBUG shows where it was."""
+    if os.environ.get("LLMSH_DEBUG"):
+        sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, RecursionError):
+        shell.complain("nested too deeply")
+        return 2
+    if isinstance(error, OSError):
+        shell.complain(f"{error.filename}: {cause(error)}" if error.filename else cause(error))
+        return 1
+    shell.complain(f"bug: {type(error).__name__}: {error} (LLMSH_DEBUG=1 shows where)")
+    return 70
 
 
 def die(number: int) -> NoReturn:
@@ -137,6 +148,8 @@ def spawn(shell: Shell, bodies: list[Body], text: str, background: bool) -> Job:
             shell.jobs.started(job, pid, tell)
             _close(source, write, told)
             source = read
+        # Before signals come again: whoever waits for this job takes an INT as meant for it.
+        shell.waiting = not background
     finally:
         _close(gate, opened)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

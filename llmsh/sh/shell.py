@@ -81,7 +81,7 @@ class Shell:
         self.variables.set("IFS", " \t\n")
         self.variables.set("PPID", str(os.getppid()))
         self.variables.set("OPTIND", "1")
-        self.variables.export("IFS", False)
+        self.variables.export("IFS", on=False)
 
     @property
     def job_control(self) -> bool:

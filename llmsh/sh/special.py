@@ -88,7 +88,7 @@ def _exec(shell: Shell, words: list[str]) -> int:
     if found.kind == lookup.AGENT:
         from llmsh.sh import agent
 
-        raise ExitShell(agent.run(shell, [args], lambda _: None))
+        raise ExitShell(agent.run([args], lambda _: None))
     if found.kind == lookup.SPECIAL:
         raise ExitShell(TABLE[found.name].run(shell, args))
     raise ExitShell(simple.call(shell, found, args))

@@ -46,7 +46,7 @@ def jobs(shell: Shell, words: list[str]) -> int:
         _show(shell, job, given)
         job.told = state
         if job.done:
-            forget(shell, job)
+            shell.jobs.forget(job, shell.pipefail)
     return 0
 
 
@@ -70,15 +70,6 @@ def leader(job: Job) -> int:
     """The pid that stands for a job: its last agent's, or its first process's."""
     last = job.processes[-1]
     return last.agents[-1] if last.agents else job.pgid or last.pid
-
-
-def forget(shell: Shell, job: Job) -> None:
-    """Drop a job that has ended, its status kept for wait."""
-    status = job.exit_status(shell.pipefail)
-    for process in job.processes[-1:]:
-        for pid in (process.pid, *process.agents[-1:]):
-            shell.jobs.remember(pid, status)
-    shell.jobs.remove(job)
 
 
 def fg(shell: Shell, words: list[str]) -> int:
@@ -173,7 +164,7 @@ def _wait_one(shell: Shell, name: str) -> int:
 def _wait_for(shell: Shell, job: Job) -> int:
     shell.jobs.wait(job, untraced=False)
     status = job.exit_status(shell.pipefail)
-    forget(shell, job)
+    shell.jobs.forget(job, shell.pipefail)
     return status
 
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from llmsh.sh.redirect import private
 
 Modes = list[int | list[bytes | int]]
+_TRIES = 16
+"""Stops by TTIN that do not bring us to the foreground; without a parent that cares they do nothing."""
 _JOB_SIGNALS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
@@ -23,10 +25,18 @@ class Terminal:
         self._original = 0
         self._modes: Modes | None = None
 
-    def take(self) -> None:
-        """Wait to be the foreground, then lead a group of our own there."""
-        while os.tcgetpgrp(self.fd) != os.getpgrp():
-            os.killpg(0, signal.SIGTTIN)
+    def take(self) -> bool:
+        """Wait to be the foreground, then lead a group of our own there. False where we cannot: it is
+        no terminal of ours, or nobody will ever put us in its foreground."""
+        try:
+            for _ in range(_TRIES):
+                if os.tcgetpgrp(self.fd) == os.getpgrp():
+                    break
+                os.killpg(0, signal.SIGTTIN)
+            else:
+                return False
+        except OSError:
+            return False
         for number in _JOB_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         self._original = os.getpgrp()
@@ -35,6 +45,7 @@ class Terminal:
         self.group = os.getpgrp()
         self.give(self.group)
         self._modes = self.modes()
+        return True
 
     def leave(self) -> None:
         """On exit: the modes as they were, the terminal back to whom it belonged."""

@@ -21,11 +21,17 @@ class Text:
         self.depth = 0
         self._more = more
 
-    def fill(self) -> bool:
-        """Fetch more; False at the end."""
+    def fetch(self) -> str | None:
+        """More, which is not kept; None at the end."""
         chunk = self._more() if self._more is not None else None
         if chunk is None:
             self._more = None
+        return chunk
+
+    def fill(self) -> bool:
+        """Fetch more and keep it; False at the end."""
+        chunk = self.fetch()
+        if chunk is None:
             return False
         self.text += chunk
         return True

@@ -1,4 +1,7 @@
-"""The shell's variables: values, export, readonly. It knows no expansion and no special parameter."""
+"""The shell's variables: values, export, readonly. It knows no expansion and no special parameter.
+
+What is exported is kept in os.environ too, where commands that run in this process look.
+"""
 
 import os
 
@@ -9,8 +12,8 @@ from llmsh.sh.word import is_name
 class Variables:
     """Names and values; begins as a copy of the environment."""
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
-        source = dict(os.environ) if environment is None else environment
+    def __init__(self) -> None:
+        source = dict(os.environ)
         self._values = {name: value for name, value in source.items() if is_name(name)}
         self._exported = set(self._values)
         self._readonly: set[str] = set()
@@ -25,17 +28,25 @@ class Variables:
         if name in self._readonly:
             raise ShellError(f"{name}: is read-only")
         self._values[name] = value
+        if name in self._exported:
+            os.environ[name] = value
 
     def unset(self, name: str) -> None:
         """Forget a variable; one that is not set is no error."""
         if name in self._readonly:
             raise ShellError(f"{name}: is read-only")
         self._values.pop(name, None)
-        self._exported.discard(name)
+        self.export(name, on=False)
 
-    def export(self, name: str, on: bool = True) -> None:
+    def export(self, name: str, *, on: bool = True) -> None:
         """Put a variable, set or not yet, into the environment of commands, or take it out."""
-        (self._exported.add if on else self._exported.discard)(name)
+        if not on:
+            self._exported.discard(name)
+            os.environ.pop(name, None)
+            return
+        self._exported.add(name)
+        if name in self._values:
+            os.environ[name] = self._values[name]
 
     def readonly(self, name: str) -> None:
         """Refuse every later assignment."""
@@ -74,4 +85,6 @@ class Variables:
                 self._values.pop(name, None)
             else:
                 self._values[name] = value
-            self.export(name, exported)
+            self.export(name, on=exported and value is not None)
+            if exported:
+                self._exported.add(name)
