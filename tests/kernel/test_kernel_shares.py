@@ -1,0 +1,249 @@
+"""Who gets how many tokens, in a whole kernel over the fake device: nice, sessions, foreground, patience."""
+
+import pytest
+
+from llmsh.drivers.fakecore import Options
+from llmsh.kernel.settings import Settings
+from tests.support.machine import Client, Machine
+from tests.support.undisturbed import Job, undisturbed
+
+WIDE = Options(cells=400_000, context=100_000)
+
+
+def made(client: Client, pids: list[int]) -> list[int]:
+    return [client.row(pid)["tokens_out"] for pid in pids]
+
+
+def rates(machine: Machine, client: Client, pids: list[int], seconds: float, warm: float = 2.0) -> list[int]:
+    """Tokens that each makes in an interval; prefill is over by then."""
+    machine.go(warm)
+    before = made(client, pids)
+    machine.go(seconds)
+    machine.sound()
+    return [after - start for start, after in zip(before, made(client, pids), strict=True)]
+
+
+def machine(policy: str = "fair", **more: object) -> Machine:
+    return Machine(WIDE, settings=Settings(strict=True, policy=policy, **more))  # type: ignore[arg-type]  # fields of Settings
+
+
+def test_nice_0_and_nice_10_get_tokens_as_9_3_to_1() -> None:
+    m = machine()
+    client = m.client()
+    got = rates(m, client, [client.run("ask"), client.run("ask", nice=10)], 40)
+    assert got[0] / got[1] == pytest.approx(9.313, rel=0.05)
+
+
+def test_nice_with_many_on_each_side() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("ask", nice=nice) for nice in (0, 10) for _ in range(6)]
+    got = rates(m, client, pids, 30)
+    assert sum(got[:6]) / sum(got[6:]) == pytest.approx(9.313, rel=0.05)
+    for half in (got[:6], got[6:]):
+        assert max(half) - min(half) <= 40
+
+
+def test_equal_processes_get_equal_shares() -> None:
+    m = machine()
+    client = m.client()
+    got = rates(m, client, [client.run("ask") for _ in range(16)], 8)
+    assert max(got) - min(got) <= 20
+
+
+@pytest.mark.parametrize("many", [4, 40])
+def test_one_process_against_many_of_another_session_get_one_to_one(many: int) -> None:
+    m = machine()
+    one, other = m.client(), m.client(pid=200, sid=200)
+    alone = one.run("ask")
+    crowd = [other.run("ask") for _ in range(many)]
+    got = rates(m, one, [alone, *crowd], 15, warm=10)
+    assert got[0] / sum(got[1:]) == pytest.approx(1, rel=0.05)
+
+
+def test_one_against_forty_when_there_is_no_room_for_all() -> None:
+    """4,096 cells: most of the forty are in swap at any time."""
+    m = Machine(Options(cells=4096, context=4096))
+    one, other = m.client(), m.client(pid=200, sid=200)
+    alone = one.run("ask")
+    crowd = [other.run("ask", "x" * 80) for _ in range(40)]
+    got = rates(m, one, [alone, *crowd], 12, warm=8)
+    assert got[0] / sum(got[1:]) == pytest.approx(1, rel=0.1)
+
+
+def test_a_nice_value_changed_while_running_counts_from_then_on() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("ask"), client.run("ask")]
+    got = rates(m, client, pids, 10)
+    assert got[0] / got[1] == pytest.approx(1, rel=0.05)
+    client.call("renice", pid=pids[1], nice=10)
+    got = rates(m, client, pids, 40)
+    assert got[0] / got[1] == pytest.approx(9.313, rel=0.05)
+    assert client.call("renice", pid=pids[1], nice=-10, relative=True) == {"nice": 0}
+    got = rates(m, client, pids, 10)
+    assert got[0] / got[1] == pytest.approx(1, rel=0.05)
+
+
+def test_nice_is_clamped_as_setpriority_does() -> None:
+    m = machine()
+    client = m.client()
+    pid = client.run("ask")
+    assert client.call("renice", pid=pid, nice=40) == {"nice": 19}
+    assert client.call("renice", pid=pid, nice=-40, relative=True) == {"nice": -20}
+
+
+def test_nobody_is_idle_while_somebody_is_runnable() -> None:
+    """Steps follow each other without a gap: the renewal is there before the lease ends."""
+    m = machine()
+    client = m.client()
+    for _ in range(3):
+        client.run("ask")
+    m.go(1)
+    host = m.kernel.hosts["fake"]
+    before = host.steps
+    m.go(10)
+    # A step with three sequences takes 6 ms.
+    assert (host.steps - before) * 0.006 >= 9.9
+
+
+def test_the_foreground_comes_first_and_then_weighs_eight_times() -> None:
+    m = machine()
+    client = m.client()
+    back = [client.run("ask") for _ in range(8)]
+    m.go(1)
+    front = m.client(pid=300, sid=300, tty="pts/1")
+    front.peer.fg = True
+    before = made(client, back)
+    pid = front.run("ask")
+    m.clock.run_until(lambda: front.row(pid)["tokens_out"] >= 64)
+    # While it makes its first 64 tokens the others make what was under way.
+    assert sum(made(client, back)) - sum(before) <= 8 * 3
+    got = rates(m, client, [pid, *back], 25)
+    assert got[0] / sum(got[1:]) == pytest.approx(8, rel=0.05)
+
+
+def test_a_line_typed_is_a_boost_again() -> None:
+    m = machine()
+    back = m.client()
+    pids = [back.run("ask") for _ in range(8)]
+    front = m.client(tty="pts/1", pid=300, sid=300)
+    front.peer.fg = True
+    chat = front.run("talk", "", stdin="client", params={"tty": True, "max_tokens": 30})
+    m.clock.run_until(lambda: chat in front.wanted)
+    m.go(5)
+    for turn in range(3):
+        before = sum(made(back, pids))
+        del front.wanted[chat]
+        front.call("write", f"line {turn}\n".encode(), pid=chat, fd=0)
+        m.clock.run_until(lambda: chat in front.wanted)
+        assert sum(made(back, pids)) - before <= 8 * 3 * 3
+        m.go(5)
+
+
+def test_into_the_background_the_boost_is_lost() -> None:
+    m = machine()
+    back = m.client()
+    others = [back.run("ask") for _ in range(2)]
+    front = m.client(tty="pts/1", pid=300, sid=300)
+    front.peer.fg = True
+    pid = front.run("ask")
+    m.go(0.1)
+    assert front.row(pid)["stat"] == "R+"
+    front.peer.fg = False
+    m.go(1)
+    assert front.row(pid)["stat"] == "R"
+    got = rates(m, back, [pid, *others], 30)
+    assert got[0] / sum(got[1:]) == pytest.approx(1, rel=0.1)
+
+
+def test_the_call_foreground_moves_a_group_in_and_out() -> None:
+    m = machine()
+    client = m.client()
+    pid, other = client.run("ask"), client.run("ask")
+    m.go(0.1)
+    client.call("foreground", pgid=pid)
+    assert client.row(pid)["stat"] == "R+"
+    got = rates(m, client, [pid, other], 30)
+    assert got[0] / got[1] == pytest.approx(8, rel=0.05)
+    client.call("foreground", pgid=pid, on=False)
+    assert client.row(pid)["stat"] == "R"
+
+
+@pytest.mark.parametrize("policy", ["fair", "fcfs"])
+def test_nobody_waits_for_a_token_longer_than_the_bound(policy: str) -> None:
+    m = Machine(WIDE._replace(ms=40.0), settings=Settings(strict=True, policy=policy, batch=2, starvation_s=30.0))
+    client = m.client()
+    pids = [client.run("ask", nice=nice) for nice in (-20, -20, -20, 0, 10, 19, 19)]
+    last = dict.fromkeys(pids, m.clock.now())
+    count = dict.fromkeys(pids, 0)
+    longest = 0.0
+    for _ in range(300):
+        m.go(0.5)
+        for pid in pids:
+            now = made(client, [pid])[0]
+            if now > count[pid]:
+                count[pid], last[pid] = now, m.clock.now()
+            longest = max(longest, m.clock.now() - last[pid])
+    assert longest <= 33
+    assert longest >= 10  # the bound was needed
+
+
+def test_fcfs_serves_in_order_of_arrival() -> None:
+    m = machine("fcfs", batch=2)
+    client = m.client()
+    pids = [client.run("ask", f"{n}", nice=-n, params={"max_tokens": 50}) for n in range(6)]
+    m.clock.run_until(lambda: all(map(client.exited, pids)))
+    order = [event["pid"] for event in client.events if event["ev"] == "exit"]
+    assert order == pids
+    assert client.call("sched")["policy"] == "fcfs"
+
+
+def test_fcfs_lets_those_behind_run_while_the_first_is_blocked() -> None:
+    m = machine("fcfs", batch=1, pipe_capacity=256)
+    slow, quick = m.client(), m.client(pid=200, sid=200)
+    slow.reading = False
+    first = slow.run("ask")
+    second = quick.run("say")
+    m.clock.run_until(lambda: quick.exited(second) is not None)
+    assert slow.row(first)["wchan"] == "pipe"
+
+
+def test_a_switch_of_policy_leaves_everybody_running_and_all_text_right() -> None:
+    m = machine()
+    client = m.client()
+    jobs = [Job("say", f"job {n}") for n in range(6)]
+    pids = [job.start(client)[0] for job in jobs]
+    for n in range(20):
+        m.go(0.02)
+        assert client.call("sched", policy=("fcfs", "fair")[n % 2])["policies"] == ["fair", "fcfs"]
+        m.sound()
+    m.clock.run_until(lambda: all(map(client.exited, pids)))
+    assert [bytes(client.out[pid]) for pid in pids] == [undisturbed(job, WIDE).out for job in jobs]
+
+
+def test_after_a_switch_who_slept_is_not_behind_by_what_it_had_before() -> None:
+    m = machine(starvation_s=1e6)
+    client = m.client()
+    sleeper, worker = client.run("ask"), client.run("ask")
+    m.go(60)
+    client.post("kill", pid=sleeper, sig=19)
+    m.go(1)
+    client.call("sched", policy="fcfs")
+    client.call("sched", policy="fair")
+    client.post("kill", pid=sleeper, sig=18)
+    got = rates(m, client, [sleeper, worker], 20, warm=0.5)
+    assert got[0] / got[1] == pytest.approx(1, rel=0.1)
+
+
+def test_a_prompt_of_thousands_of_tokens_does_not_hold_up_who_generates() -> None:
+    """Prefill is cut in chunks: a step is at most 150 ms while anybody else is runnable."""
+    m = Machine(Options(cells=20_000, context=10_000, prefill=1.0))
+    client = m.client()
+    runner = client.run("ask")
+    m.go(1)
+    before = made(client, [runner])[0]
+    long = client.run("ask", "x" * 4000)
+    m.clock.run_until(lambda: client.row(long)["tokens_in"] >= 4000)
+    assert made(client, [runner])[0] - before >= 4000 / 150
+    m.sound()
