@@ -124,7 +124,7 @@ class Input(_Record, frozen=True):
 
 
 class Placed(_Record, frozen=True):
-    """The context is `tokens` long; `room` tokens may follow; `dropped` turns went (shift)."""
+    """The context is `tokens` long; `room` tokens may follow; `dropped` pieces went (shift)."""
 
     tokens: int
     room: int

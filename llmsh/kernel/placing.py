@@ -23,7 +23,6 @@ class Placing:
         self.interpreter = interpreter
         self.effect = effect
         self.pieces = list(effect.pieces)
-        self.dropped = 0
 
     def render(self) -> None:
         """Ask the engine's control thread for the tokens."""
@@ -50,7 +49,8 @@ class Placing:
             self.interpreter.answer(Refused("EINVAL", "the prompt is empty"))
             return
         self._place(tokens)
-        self.interpreter.answer(Placed(len(tokens), context - len(tokens), self.dropped))
+        dropped = len(self.effect.pieces) - len(self.pieces)
+        self.interpreter.answer(Placed(len(tokens), context - len(tokens), dropped))
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest turn after the system message; never the last one."""
@@ -58,7 +58,6 @@ class Placing:
         if len(self.pieces) - first <= 1:
             return False
         del self.pieces[first]
-        self.dropped += 1
         # An answer whose question is gone says nothing.
         while len(self.pieces) - first > 1 and _answers(self.pieces[first]):
             del self.pieces[first]
