@@ -120,7 +120,7 @@ def _interrupted(state: Reading, event: Signal) -> Turn:
     """INT at the prompt: a new line, as in a shell. Without a terminal nobody waits for one."""
     if not state.image.tty:
         return ends.Ended(), [Exit(signals.status(event.number))]
-    inn = msgspec.structs.replace(state.lines, buffer=b"")
+    inn = msgspec.structs.replace(state.lines, buffer=b"", skip=False)
     after, effects = _read(state.image, inn, state.said, state.status, inn.dirty)
     return after, [Write(ends.STDERR, b"\n"), *effects]
 

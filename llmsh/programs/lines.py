@@ -33,7 +33,9 @@ def opened(image: Image) -> Lines:
 
 
 def _ended(lines: Lines) -> Lines:
-    glue = b"" if lines.buffer.endswith(b"\n") or not lines.buffer else b"\n"
+    # A line that is being thrown away has left nothing in the buffer, and ends here all the same.
+    begun = lines.skip or (lines.buffer and not lines.buffer.endswith(b"\n"))
+    glue = b"\n" if begun else b""
     buffer = lines.buffer + glue + lines.tail if lines.tail else lines.buffer
     return msgspec.structs.replace(lines, buffer=buffer, tail=b"", more=False)
 
@@ -53,7 +55,7 @@ def advance(lines: Lines) -> tuple[Lines, Effect | Item | None]:
         return _line(lines, line, rest)
     if not lines.more:
         return lines, None
-    if len(line) >= LINE_MAX:
+    if len(line) > LINE_MAX:
         lines = msgspec.structs.replace(lines, buffer=b"", skip=True)
     return lines, Read(max=LINE_MAX, until="line")
 
