@@ -69,18 +69,18 @@ def opened(image: Image) -> Intake:
     context = image.context or CONTEXT
     parts = image.unit.long == "parts"
     budget = min(image.unit.part or context // 2, context) if parts else context
-    head, _, dirty = words.decode(head.encode())
-    joint = "\n\n" if head and (more or tail) else ""
-    tail = tail if more else ""
-    if not more:
-        head, joint = "\n\n".join(text for text in (head, split(image.args, False)[1]) if text), ""
+    (head, _, bad), (tail, _, worse) = words.decode(head.encode()), words.decode(tail.encode())
+    if more:
+        text = f"{head}\n\n" if head else ""
+    else:
+        text, tail = "\n\n".join(part for part in (head, tail) if part), ""
     return Intake(
         budget=max(budget, PART_MIN),
         context=0 if parts else context,
-        text=head + joint,
+        text=text,
         tail=tail,
         more=more,
-        dirty=dirty,
+        dirty=bad or worse,
     )
 
 
@@ -139,15 +139,17 @@ def _all(intake: Intake) -> tuple[Intake, Item]:
     return msgspec.structs.replace(intake, text="", tokens=-1, given=True), item
 
 
-def _part(intake: Intake) -> tuple[Intake, Item]:
-    """Cut one part off. What is known to be left is cut evenly, so that no last part is a scrap."""
+def _part(intake: Intake) -> tuple[Intake, Effect | Item | None]:
+    """Cut one part off. What is known to be left is cut evenly, so that no last part is a scrap. A
+    part with nothing on it is thrown away."""
     goal = intake.budget * 0.9
     pieces = intake.tokens / goal
     if not intake.more:
         pieces = float(-(-intake.tokens // int(goal)))
     at = _boundary(intake.text, max(1, int(len(intake.text) / pieces)))
-    item = Item(words.newlines(intake.text[:at]).strip())
-    return msgspec.structs.replace(intake, text=intake.text[at:], tokens=-1, look=0, given=True), item
+    text = words.newlines(intake.text[:at]).strip()
+    rest = msgspec.structs.replace(intake, text=intake.text[at:], tokens=-1, look=0, given=intake.given or bool(text))
+    return (rest, Item(text)) if text else advance(rest)
 
 
 def _boundary(text: str, near: int) -> int:
