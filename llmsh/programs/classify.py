@@ -49,7 +49,7 @@ class Scoring(msgspec.Struct, tag=True, frozen=True):
 
     job: Job
     progress: Progress
-    weight: int
+    text: str
     neutral: bool = False
 
 
@@ -86,13 +86,15 @@ def _scored(state: Scoring, event: Scored) -> Turn:
     chances = labels.distribution(event.scores, job.prior)
     if isinstance(state.progress.supply, Intake):
         old = job.sums or (0.0,) * len(chances)
-        sums = tuple(total + chance * state.weight for total, chance in zip(old, chances, strict=True))
-        return _read(msgspec.structs.replace(job, sums=sums, weight=job.weight + state.weight), state.progress)
+        weight = len(state.text)
+        sums = tuple(total + chance * weight for total, chance in zip(old, chances, strict=True))
+        return _read(msgspec.structs.replace(job, sums=sums, weight=job.weight + weight), state.progress)
     after, effects = _read(job, state.progress)
     return after, [_print(job, chances), *effects]
 
 
-def _refused(state: Placing, event: Refused) -> Turn:
+def _refused(state: Placing | Scoring, event: Refused) -> Turn:
+    """The text, or the text and a label, are longer than the context."""
     progress, said = items.misfit(state.job.image, state.progress, state.text, event, BLANK)
     if said and isinstance(said[-1], Exit):
         return ends.Ended(), said
@@ -117,7 +119,7 @@ class Classify:
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
         match state, event:
-            case Placing(neutral=False), Refused():
+            case ((Placing(neutral=False) | Scoring(neutral=False)), Refused()):
                 return _refused(state, event)
             case _, Refused():
                 return ends.refused(event)
@@ -125,7 +127,7 @@ class Classify:
                 inn = supply.receive(state.progress.supply, event)
                 return _read(state.job, msgspec.structs.replace(state.progress, supply=inn))
             case Placing(), Placed():
-                scoring = Scoring(state.job, state.progress, len(state.text), state.neutral)
+                scoring = Scoring(state.job, state.progress, state.text, state.neutral)
                 gap = turns.gap(state.job.image)
                 return scoring, [Score([gap + label for label in state.job.image.unit.labels])]
             case Scoring(), Scored():
