@@ -37,6 +37,15 @@ def say(image: Image, text: str) -> Write:
     return Write(STDERR, f"{image.unit.name}: {text}\n".encode())
 
 
+def put(effects: list[Effect], data: bytes) -> None:
+    """Add data on descriptor 1 to these effects: many blank lines are one write."""
+    last = effects[-1] if effects else None
+    if isinstance(last, Write) and last.fd == 1:
+        effects[-1] = Write(1, last.data + data)
+    else:
+        effects.append(Write(1, data))
+
+
 def unclean(image: Image, before: bool, now: bool) -> list[Effect]:
     """One note, the first time that bytes of the input were no text."""
     return [say(image, "input is not all UTF-8 text: what is not is read as U+FFFD")] if now and not before else []

@@ -49,7 +49,7 @@ def _read(image: Image, inn: Lines, status: int, dirty: bool) -> Turn:
         if need.fault:
             status = 1
             effects.append(ends.say(image, need.fault))
-        effects.append(Write(1, b"\n"))
+        ends.put(effects, b"\n")
     effects += ends.unclean(image, dirty, inn.dirty)
     if need is None:
         return ends.Ended(), [*effects, *ends.ended(status)[1]]

@@ -45,7 +45,7 @@ def following(image: Image, progress: Progress, blank: bytes) -> Next:
         if need.fault:
             status = 1
             effects.append(ends.say(image, need.fault))
-        effects.append(Write(1, blank))
+        ends.put(effects, blank)
     effects += ends.unclean(image, progress.said, inn.dirty)
     progress = Progress(inn, status, progress.said or inn.dirty)
     if isinstance(need, Item):
