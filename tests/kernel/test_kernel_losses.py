@@ -3,6 +3,8 @@
 The text after a loss is that of an undisturbed run; what a reader got was delivered once.
 """
 
+from typing import Any
+
 import pytest
 
 from llmsh.abi import lease
@@ -218,7 +220,7 @@ def test_a_model_that_is_broken_says_why(detach: bool) -> None:
     machine = Machine(Options(start=500))
     client = machine.client()
     load = client.post("load", model="fake")
-    where = {"stdout": "log", "stderr": "log", "detach": True} if detach else {}
+    where: dict[str, Any] = {"stdout": "log", "stderr": "log", "detach": True} if detach else {}
     pid = client.run("say", **where)
     machine.device.broken = lease.Failed("ENOEXEC", "tensor blk.0 is missing")
     machine.go(2)

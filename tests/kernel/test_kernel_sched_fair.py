@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmsh.abi.nice import weight
-from llmsh.kernel.sched import POLICIES, Task, fair
+from llmsh.kernel.sched import POLICIES, Task
 from llmsh.kernel.sched.fair import Fair
 
 QUANTUM = 16.0
@@ -238,7 +238,3 @@ def test_sessions_that_are_gone_are_forgotten() -> None:
         policy.remove(task)
     assert len(policy._groups) < 200
     assert len(policy._heap) < 20_000
-
-
-def test_the_foreground_factor_is_the_one_that_is_documented() -> None:
-    assert fair.FOREGROUND == 8
