@@ -1,5 +1,7 @@
 """Pipes between agents, and between an agent and its client: capacity, back-pressure, ends."""
 
+from typing import Any
+
 import pytest
 
 from llmsh.abi import signals as sig
@@ -284,7 +286,7 @@ def test_descriptors_that_do_not_lead_here(call: dict[str, object], code: str) -
     machine = Machine()
     client, other = machine.client(), machine.client(pid=200)
     pid = client.run("ask")
-    given = {key: value for key, value in call.items() if key != "name"}
+    given: dict[str, Any] = {key: value for key, value in call.items() if key != "name"}
     with pytest.raises(Error) as caught:
         client.call(str(call["name"]), pid=pid, **given)
     assert caught.value.code == code
