@@ -8,6 +8,7 @@ It knows no model and no sequence.
 import ctypes
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from typing import Any
@@ -46,6 +47,28 @@ def start() -> None:
     is collected crashes the process."""
     C.llama_log_set(_log, ctypes.c_void_p(0))
     C.llama_backend_init()
+    _probe()
+
+
+def _probe() -> None:
+    """Let ggml look for AMX now: refused (see sandbox.py) it writes a line to stderr, once, that
+    would stand in the kernel's messages at every start and says nothing to anybody."""
+    library = C._lib  # noqa: SLF001  the package gives no other name to the library that it loaded
+    library.ggml_backend_dev_by_type.restype = ctypes.c_void_p
+    library.ggml_backend_dev_backend_reg.restype = ctypes.c_void_p
+    library.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p
+    cpu = ctypes.c_void_p(library.ggml_backend_dev_by_type(0))
+    if not cpu.value:
+        return
+    registry = ctypes.c_void_p(library.ggml_backend_dev_backend_reg(cpu))
+    found = library.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
+    if found:
+        kept, nothing = os.dup(2), os.memfd_create("nothing")
+        os.dup2(nothing, 2)
+        ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(found)(cpu)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 _libc = ctypes.CDLL(None)

@@ -46,9 +46,9 @@ class Model:
         pieces: list[bytes] = []
         self.special: dict[str, int] = {}
         for token in range(self.size):
-            if attr(vocab, token) & special:
-                self.special[_text(C.llama_vocab_get_text(vocab, token))] = token
             n = piece(vocab, token, buffer, 256, 0, False)
+            if not n and attr(vocab, token) & special:
+                self.special[_text(C.llama_vocab_get_text(vocab, token))] = token
             pieces.append(buffer.raw[:n] if n >= 0 else self._long_piece(token, -n))
         self.pieces = pieces
         self.longest = max((len(each) for each in pieces), default=1)
