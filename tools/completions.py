@@ -17,8 +17,8 @@ from tools.man import command_table, names  # noqa: E402  # the same
 HEAD = "# Completion of llmsh for {}. Made by tools/completions.py: change a command's table, then `make man`.\n"
 ASK = {
     "pid": "llmsh ps -e -o pid= 2>/dev/null",
-    "agent": "llmsh agents ls --json 2>/dev/null | sed -n 's/.*\"name\": \"\\([^\"]*\\)\".*/\\1/p'",
-    "model": "llmsh model ls --json 2>/dev/null | sed -n 's/.*\"name\": \"\\([^\"]*\\)\".*/\\1/p'",
+    "agent": 'llmsh agents ls --json 2>/dev/null | sed -n \'s/.*"name": "\\([^"]*\\)".*/\\1/p\'',
+    "model": 'llmsh model ls --json 2>/dev/null | sed -n \'s/.*"name": "\\([^"]*\\)".*/\\1/p\'',
     "command": "printf '%s\\n' $commands",
     "signal": f"printf '%s\\n' {' '.join(signals.NUMBERS)}",
     "column": f"printf '%s\\n' {' '.join(records.PS)}",

@@ -87,9 +87,12 @@ def pip(title: str, *args: str) -> None:
     environment = dict(os.environ, PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_USER="0")
     environment["PATH"] = f"{(VENV / 'bin').resolve()}:{environment.get('PATH', '')}"
     command = [sys.executable, "-m", "pip", "install", *args]
-    with LOG.open("ab") as log, subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
+    with (
+        LOG.open("ab") as log,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
         assert process.stdout is not None
         try:
             follow(process.stdout, log, line)

@@ -32,6 +32,6 @@ def _below(path: Path) -> Path:
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=str)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     folders = "llmsh|builtins|tools|tests|kernel|engine|programs|lib|boot|abi"
-    named = set(re.findall(rf"`((?:{folders})/[\w/]+\.py)`", page.read_text()))
+    named = set(re.findall(rf"`((?:{folders})/[a-z_/]+\.py)`", page.read_text()))
     gone = [name for name in named if not (ROOT / name).exists() and not (ROOT / "llmsh" / name).exists()]
     assert gone == []
