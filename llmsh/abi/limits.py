@@ -15,7 +15,7 @@ INIT = 1
 NPROC_SESSION = 4096
 NPROC_AGENT = 32
 CLIENTS_MAX = 512
-PS_PAGE = 256
+PS_PAGE = 64
 """Rows of one answer to ps: a frame is bounded, processes are not."""
 STATUSES_KEPT = 1000
 """Exit statuses that `wait` still knows."""

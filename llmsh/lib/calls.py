@@ -89,7 +89,8 @@ def ps(conn: Connection, pids: Sequence[int] = ()) -> list[Row]:
     rows: list[Row] = []
     more = True
     while more:
-        page, _ = conn.call("ps", pids=list(pids), after=rows[-1]["pid"] if rows else 0)
+        # The first page is asked for as a daemon of minor version 0 understands it.
+        page, _ = conn.call("ps", pids=list(pids), **({"after": rows[-1]["pid"]} if rows else {}))
         rows += page["rows"]
         more = page.get("more", False)
     return rows

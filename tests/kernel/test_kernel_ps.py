@@ -8,7 +8,7 @@ from tests.support.machine import Machine
 def test_pages_hold_every_process_once_and_fit_a_frame() -> None:
     machine = Machine()
     client = machine.client()
-    pids = [client.run("ask", "x" * 5000) for _ in range(2 * PS_PAGE + 7)]
+    pids = [client.run("ask", "\U0001f600" * 5000) for _ in range(2 * PS_PAGE + 7)]
     seen: list[int] = []
     more, after = True, 0
     while more:
