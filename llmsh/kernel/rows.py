@@ -53,7 +53,7 @@ def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
         "tty": process.tty or "?",
         "wchan": process.wchan or "-",
         "status": process.status if process.state == ZOMBIE else None,
-        "args": " ".join([process.agent, *process.args])[:512],
+        "args": " ".join([process.agent, *process.args])[:256],
     }
 
 
