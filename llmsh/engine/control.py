@@ -9,7 +9,7 @@ import sys
 import threading
 
 from llmsh.abi import lease
-from llmsh.engine.channel import BROKEN, Blocking, Closed
+from llmsh.engine.channel import Blocking, Closed
 from llmsh.engine.grammar import Grammar
 from llmsh.engine.model import Model
 from llmsh.engine.schema import SchemaError, to_grammar
@@ -29,15 +29,16 @@ class Control:
         threading.Thread(target=self._serve, name="control", daemon=True).start()
 
     def _serve(self) -> None:
-        self._renderer = Renderer(self._model)
         try:
+            self._renderer = Renderer(self._model)
             while True:
                 for request in self._channel.receive():
                     self._channel.send(self.answer(request))
         except Closed:
             return
-        except BROKEN as exc:
-            sys.stderr.write(f"engine: control channel: {exc}\n")
+        except Exception as exc:  # noqa: BLE001  a thread that is gone would leave the kernel waiting for ever
+            cause = (str(exc) or type(exc).__name__).splitlines()[0]
+            sys.stderr.write(f"engine: control channel: {cause}\n")
             sys.stderr.flush()
             os._exit(1)
 

@@ -1,4 +1,4 @@
-"""Faults on order, for tests of what happens after them: the environment variable LLMSH_ENGINE_FAULT.
+"""Faults on order, for tests of what happens after them. LLMSH_ENGINE_FAULT in the environment is one of
 
     abort:TEXT      os.abort() in the step of a sequence whose log contains TEXT
     hang:TEXT       that step never ends

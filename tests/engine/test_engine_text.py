@@ -244,6 +244,16 @@ def test_the_control_channel_answers_while_a_step_runs(engine: EngineHost) -> No
     assert engine.end(1).pos == 2000
 
 
+def test_what_is_no_request_ends_the_engine_with_one_line(engine: EngineHost) -> None:
+    engine._control.sendall(b"\0\0\0\1\xc1")
+    with pytest.raises((EOFError, ConnectionResetError)):
+        engine.receive()
+    errors = engine.close()
+    assert engine.process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith(b"engine: control channel: ")
+
+
 @pytest.mark.parametrize("order", ["abort", "hang"])
 def test_an_ordered_fault_hits_who_has_the_text(tiny: Path, engines: Engines, order: str) -> None:
     engine = engines(tiny, env={"LLMSH_ENGINE_FAULT": f"{order}:boom"})
