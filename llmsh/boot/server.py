@@ -27,6 +27,8 @@ FLUSH_S = 5.0
 """Time for what is unsent when a connection is being closed."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
+RECEIVE = 64 << 10
+"""Bytes of one read. The loop's own buffers are larger, and mapped and unmapped for every read."""
 REFUSED_MAX = 64
 """Connections over CLIENTS_MAX that are told so; more are cut off without a word."""
 
@@ -47,7 +49,7 @@ class Desk(Protocol):
         """The client is gone."""
 
 
-class Client(asyncio.Protocol):
+class Client(asyncio.BufferedProtocol):
     """One connection. Implements kernel.caller.Conn."""
 
     def __init__(self, server: "Server") -> None:
@@ -85,10 +87,14 @@ class Client(asyncio.Protocol):
         except Error as error:
             self._refused = error
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One buffer for all: what comes is taken out of it before the loop goes on."""
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Whole frames go to the kernel as they come."""
         try:
-            for head, body in self._decoder.feed(data):
+            for head, body in self._decoder.feed(self._server.buffer[:nbytes]):
                 if self._closing:
                     return
                 self._frame(head, body)
@@ -174,6 +180,7 @@ class Server:
         self.desk = desk
         self.say = say
         self.clients: set[Client] = set()
+        self.buffer = memoryview(bytearray(RECEIVE))
         self._doors: list[asyncio.Server] = []
 
     async def listen(self, sock: Any) -> None:

@@ -11,7 +11,8 @@ from llmsh.abi import lease
 
 BACKLOG_MAX = 64 << 20
 """Bytes that an engine may leave unread before it counts as hanging."""
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
+"""Bytes of one read: a larger buffer is mapped and unmapped for each, which costs more than the read."""
 
 
 class Link:
