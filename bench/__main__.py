@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from bench import place
@@ -34,15 +35,14 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(name: str, where: place.Place) -> list[Row]:
-    """The rows of one file, or one that says why there are none."""
+def _measure(name: str, where: place.Place) -> Iterator[Row]:
+    """The rows of one file as they come, or one that says why there are none."""
     try:
         if name in NEEDS_MODEL and not where.model:
             where = where._replace(model=place.model())
-        found: list[Row] = importlib.import_module(f"bench.{name}").rows(where)
+        yield from importlib.import_module(f"bench.{name}").rows(where)
     except Skipped as why:
-        return [Row(name, "", str(why), SKIPPED, {})]
-    return found
+        yield Row(name, "", str(why), SKIPPED, {})
 
 
 def _command(name: str, where: place.Place) -> str:
@@ -84,7 +84,7 @@ def main() -> int:
             _show(row)
             missed += row.verdict == SHORT
             record["rows"].append({**row._asdict(), "command": command})
-    _write(options.json, record)
+            _write(options.json, record)
     print(f"{missed} short of the target; numbers in {options.json}")
     return 0
 

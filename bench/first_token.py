@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from statistics import median
 from typing import IO
@@ -65,12 +65,11 @@ def _wait(pipe: IO[bytes], mark: bytes, began: float) -> float:
             return (time.perf_counter() - began) * 1000
 
 
-def rows(place: Place) -> list[Row]:
+def rows(place: Place) -> Iterator[Row]:
     """A row for each size of prompt."""
-    out: list[Row] = []
     draw = random.Random()
     with (
-        Daemon(place.model, threads=place.threads) as daemon,
+        Daemon(place.model, threads=place.threads, threads_batch=place.threads) as daemon,
         open(os.path.join(daemon.folder, "peer"), "wb") as log,
         LlamaServer(place.model, place.threads, CELLS, SEQUENCES, log) as server,
         closing(daemon.connect()) as conn,
@@ -84,8 +83,7 @@ def rows(place: Place) -> list[Row]:
                 body = {"prompt": text, "n_predict": ANSWER, "stream": True, "cache_prompt": False, "ignore_eos": True}
                 theirs = first_byte(server.curl(body), daemon.env, b'"content":')
                 pairs.append((first_byte([*run, text], daemon.env, b""), theirs))
-            out.append(_row(size, pairs[1:]))  # the first warms both
-    return out
+            yield _row(size, pairs[1:])  # the first warms both
 
 
 def _row(size: int, pairs: list[tuple[float, float]]) -> Row:

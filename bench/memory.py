@@ -4,6 +4,7 @@ Both have the same model, cells and slots, and have answered the same requests.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -24,16 +25,15 @@ def _engine(conn: Any) -> int:
     return pid
 
 
-def rows(place: Place) -> list[Row]:
+def rows(place: Place) -> Iterator[Row]:
     """Daemon, then engine."""
-    out: list[Row] = []
     with (
-        Daemon(place.model, threads=place.threads) as daemon,
+        Daemon(place.model, threads=place.threads, threads_batch=place.threads) as daemon,
         open(os.path.join(daemon.folder, "peer"), "wb") as log,
         closing(daemon.connect()) as conn,
     ):
         idle = resident(daemon.pid) / MB
-        out.append(judged("llmshd idle", f"<= {IDLE_MB} MB", f"{idle:.1f} MB", idle <= IDLE_MB, {"bytes": idle * MB}))
+        yield judged("llmshd idle", f"<= {IDLE_MB} MB", f"{idle:.1f} MB", idle <= IDLE_MB, {"bytes": idle * MB})
         conn.call("load", model=place.model)
         Run(conn, TEXT, 4, TOKENS).rate()
         engine = resident(_engine(conn)) / MB
@@ -44,5 +44,4 @@ def rows(place: Place) -> list[Row]:
     data = {"engine": engine * MB, "llama_server": peer * MB, "cells": CELLS}
     value = f"{engine - peer:+.1f} MB, {engine:.1f} and {peer:.1f}"
     good = engine <= peer + MORE_MB
-    out.append(judged(f"engine - llama-server, {CELLS} cells", f"<= {MORE_MB} MB", value, good, data))
-    return out
+    yield judged(f"engine - llama-server, {CELLS} cells", f"<= {MORE_MB} MB", value, good, data)

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from statistics import median
 from typing import Any, Self
 
@@ -21,9 +22,11 @@ from llmsh.lib.conn import Connection
 TARGET = 0.97
 COUNTS = (1, 4, 16)
 PAIRS = 20
-TOKENS = {1: 96, 4: 48, 16: 32}
-"""Tokens a sequence, so that each sample takes about as long."""
-TEXT = "Once upon a time there was a small town by the sea, and in that town"
+SAMPLE_S = 1.5
+"""How long a sample is meant to take: longer ones see more of the machine's moods, not of ours."""
+LEAST, MOST = 24, 192
+"""Tokens of one sequence."""
+TEXT = "Once upon a time"
 
 
 class Bare:
@@ -107,25 +110,24 @@ class Run:
         return (last - first) / took
 
 
-def rows(place: Place) -> list[Row]:
+def rows(place: Place) -> Iterator[Row]:
     """A row for each number of sequences."""
-    out: list[Row] = []
-    with Daemon(place.model, threads=place.threads) as daemon, Bare(place) as bare:
+    with Daemon(place.model, threads=place.threads, threads_batch=place.threads) as daemon, Bare(place) as bare:
         conn = daemon.connect()
         conn.call("load", model=place.model)
         for count in COUNTS:
-            tokens = TOKENS[count]
+            # The first runs warm caches and teach the engine its rates.
+            Run(conn, TEXT, count, LEAST).rate()
+            tokens = min(MOST, max(LEAST, round(SAMPLE_S * bare.rate(count, LEAST) / count)))
             pairs: list[tuple[float, float]] = []
-            for i in range(1 + place.count(PAIRS)):
+            for i in range(place.count(PAIRS)):
                 first = bare.rate(count, tokens) if i % 2 else 0.0
                 ours = Run(conn, TEXT, count, tokens).rate()
                 pairs.append((ours, first or bare.rate(count, tokens)))
-            # The first pair warms caches and teaches the engine its rates.
-            found = stats.ratio([ours for ours, _ in pairs[1:]], [theirs for _, theirs in pairs[1:]])
-            ours, theirs = (median(each) for each in zip(*pairs[1:], strict=True))
+            found = stats.ratio([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+            ours, theirs = (median(each) for each in zip(*pairs, strict=True))
             name = f"tokens/s, llmshd / bare loop, {count} sequence{'s' * (count > 1)}"
             value = f"{found.middle:.3f} [{found.low:.3f}, {found.high:.3f}], {ours:.1f} and {theirs:.1f}"
-            data = {"ratio": found.record(), "llmshd": ours, "bare": theirs, "threads": place.threads}
-            out.append(judged(name, f">= {TARGET:g}", value, found.middle >= TARGET, data))
+            data = {"ratio": found.record(), "llmshd": ours, "bare": theirs, "threads": place.threads, "tokens": tokens}
+            yield judged(name, f">= {TARGET:g}", value, found.middle >= TARGET, data)
         conn.close()
-    return out

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from statistics import median
 
 from bench import stats
@@ -26,7 +27,7 @@ def once(command: list[str], env: dict[str, str]) -> tuple[float, float]:
     return took * 1000, (used.ru_utime + used.ru_stime) * 1000
 
 
-def rows(place: Place) -> list[Row]:
+def rows(place: Place) -> Iterator[Row]:
     """One row."""
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
@@ -42,4 +43,4 @@ def rows(place: Place) -> list[Row]:
     ms, floor = median(took for took, _ in ours), median(took for took, _ in theirs)
     value = f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}], {ms:.1f} ms and {floor:.1f} ms"
     data = {"ratio": found.record(), "processor_ratio": busy.record(), "llmsh_ps_ms": ms, "python_ms": floor}
-    return [judged("llmsh ps / python -c pass", f"<= {TARGET:g}", value, found.middle <= TARGET, data)]
+    yield judged("llmsh ps / python -c pass", f"<= {TARGET:g}", value, found.middle <= TARGET, data)
