@@ -75,7 +75,7 @@ def _calls() -> bool:
 def no_tiles() -> bool:
     """Keep llama.cpp from AMX: it asks for it when it loads a model, and does without when refused.
 
-    Compiled by GCC 12 or older its AMX code ends the process: the intrinsic that loads the tile
+    Compiled by GCC 12 its AMX code ends the process: the intrinsic that loads the tile
     configuration claims to read 8 bytes of it, and the compiler leaves out the stores to the rest.
     """
     if platform.machine() != "x86_64":
