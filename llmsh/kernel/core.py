@@ -51,6 +51,7 @@ class Core:
         self.runnable: dict[int, Stream] = {}
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
+        self.suspects: list[Stream] = []
         self.residence = Residence(self)
         self.era = 0
         """Counts the policies that this core has had."""
@@ -117,9 +118,9 @@ class Core:
         """Grant what the policy says. Called after every change; costs little when there is none."""
         if not self.runnable or not self.port.ready:
             return
-        suspects = [stream for stream in self.runnable.values() if stream.suspect]
-        if suspects:
-            self._try(suspects[0])
+        suspect = self._suspect() if self.suspects else None
+        if suspect is not None:
+            self._try(suspect)
             return
         queue = self.urgent if len(self.urgent) else self.policy
         if queue is self.urgent:
@@ -155,6 +156,11 @@ class Core:
             if stream.ident in self.runnable and self._serve(stream) == BLOCKED:
                 self.block(stream)
                 stream.client.blocked("pipe")
+
+    def _suspect(self) -> Stream | None:
+        """The first of those that the last engine may have died of, if it can run."""
+        self.suspects = [stream for stream in self.suspects if stream.suspect]
+        return next((stream for stream in self.suspects if stream.ident in self.runnable), None)
 
     def _try(self, stream: Stream) -> None:
         """A suspect runs alone, one token, so that who kills the engine again fails alone."""

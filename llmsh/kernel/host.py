@@ -152,8 +152,9 @@ class Host:
             if stream.suspect and len(caught) == 1:
                 stream.suspect = False
                 stream.client.faulted(f"the engine died of it twice ({reason})")
-            else:
+            elif not stream.suspect:
                 stream.suspect = True
+                self.core(stream).suspects.append(stream)
 
     def _give_up(self, reason: str) -> None:
         self.failure = reason
@@ -313,6 +314,7 @@ class Host:
     def leave(self, stream: Stream) -> None:
         """The stream is gone; a step under way that serves nobody else is aborted."""
         self.members.discard(stream)
+        stream.suspect = False
         self.last_used = self.clock.now()
         if not self.cores:
             return

@@ -16,6 +16,8 @@ class Table:
         self._processes: dict[int, Process] = {}
         self._groups: dict[int, set[int]] = {}
         self._sessions: dict[int, int] = {}
+        self._parents: set[int] = set()
+        """Who may have children here: most never do, and their end need not look at everybody."""
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -40,6 +42,7 @@ class Table:
         self._processes[process.pid] = process
         self._groups.setdefault(process.pgid, set()).add(process.pid)
         self._sessions[process.sid] = self._sessions.get(process.sid, 0) + 1
+        self._parents.add(process.ppid)
 
     def remove(self, process: Process) -> None:
         """Take out a zombie that has been waited for."""
@@ -91,6 +94,9 @@ class Table:
 
     def adopt(self, parent: int) -> list[Process]:
         """Give the children of a parent that is gone to init; returns its zombies, to be reaped."""
+        if parent not in self._parents:
+            return []
+        self._parents.discard(parent)
         orphans = [process for process in self if process.ppid == parent]
         for process in orphans:
             process.ppid = INIT

@@ -109,7 +109,7 @@ class Client:
         self.out: dict[int, bytearray] = {}
         self.err: dict[int, bytearray] = {}
         self.supply: dict[int, bytearray] = {}
-        self.finished: set[int] = set()
+        self.ends: dict[int, dict[str, Any]] = {}
         self.wanted: dict[int, int] = {}
         self.owed: dict[tuple[int, int], int] = {}
         """Bytes by (pid, fd) that were not read yet: `reading` was off."""
@@ -123,7 +123,11 @@ class Client:
             self.replies[head["id"]] = (head, body)
             return
         self.events.append(head)
-        if head["ev"] == "out":
+        if head["ev"] == "exit":
+            assert head["pid"] not in self.ends
+            self.ends[head["pid"]] = head
+        elif head["ev"] == "out":
+            assert head["pid"] not in self.ends
             kept = self.out if head["fd"] == 1 else self.err
             kept.setdefault(head["pid"], bytearray()).extend(body)
             key = (head["pid"], head["fd"])
@@ -187,7 +191,7 @@ class Client:
 
     def exited(self, pid: int) -> dict[str, Any] | None:
         """The exit event of a process, if it came."""
-        return next((event for event in self.events if event["ev"] == "exit" and event["pid"] == pid), None)
+        return self.ends.get(pid)
 
     def row(self, pid: int) -> dict[str, Any]:
         """The process's row of ps."""
