@@ -23,6 +23,8 @@ from llmsh.kernel.device import Sink
 ABORT_S = 0.002
 CELL_BYTES = 1024
 DEFAULT = Options()
+MOST = 1 << 20
+"""Of any option that is given in a model's name."""
 Answered = Callable[[lease.Reply], None]
 
 
@@ -39,6 +41,9 @@ def options(name: str) -> Options:
             given[key] = type(kinds[key])(value)
         except ValueError:
             raise Error("ENODEV", f"{name}: {key} takes a number") from None
+        low = int(key in ("cells", "sequences"))
+        if not low <= given[key] <= MOST:
+            raise Error("ENODEV", f"{name}: {key} must be from {low} to {MOST}")
     return Options(**given)
 
 

@@ -28,6 +28,8 @@ from llmsh.kernel.settings import Settings
 from llmsh.kernel.table import Table
 from llmsh.kernel.trap import trap
 
+HOSTS_MAX = 64
+"""Models that may be loaded at once, whatever their size."""
 TICK_S = 0.25
 """How often foreground and patience are looked at while something runs."""
 
@@ -233,12 +235,14 @@ class Kernel:
     # Devices.
 
     def host(self, model: str) -> Host:
-        """The host of a model, started if it must be. Raises Error ENODEV, ENOEXEC."""
+        """The host of a model, started if it must be. Raises Error ENODEV, ENOEXEC, EAGAIN."""
         host = self.hosts.get(model)
         if host is not None and host.failure and host.state == "dead":
             host.close()
             host = None
         if host is None:
+            if model not in self.hosts and len(self.hosts) >= HOSTS_MAX:
+                raise Error("EAGAIN", f"{model}: {HOSTS_MAX} models are loaded already")
             settings = self.settings
             host = Host(
                 self.make_device(model),

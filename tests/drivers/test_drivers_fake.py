@@ -218,7 +218,7 @@ def test_a_schema_becomes_a_grammar_whose_answer_is_a_document() -> None:
 def test_options_in_the_name() -> None:
     assert options("fake") == Options()
     assert options("fake:ms=2.5,cells=99") == Options(ms=2.5, cells=99)
-    for name in ("fake:colour=1", "fake:cells=many"):
+    for name in ("fake:colour=1", "fake:cells=many", "fake:cells=99999999", "fake:sequences=0", "fake:ms=nan", "fake:ms=inf"):
         with pytest.raises(Error, match="fake:"):
             options(name)
 
