@@ -1,6 +1,5 @@
 """A conversation that outgrows its context, on the fake device: what goes, and what is told of it."""
 
-
 from llmsh.drivers.fakecore import Options
 from llmsh.programs.chat import Reading
 from tests.support.machine import Machine
