@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -19,6 +19,13 @@ _llmsh() {
         return
     fi
     case ${COMP_WORDS[1]} in
+        agents)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--json --help'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'ls show check'; return; fi
+            _llmsh_agent
+            ;;
         bg)
             case $before in
             esac

@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -24,6 +24,11 @@ end
 function __llmsh_column
     printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty wchan status args
 end
+complete -c llmsh -n __fish_is_first_token -a agents -d 'list, show and check agents'
+complete -c llmsh -n '__fish_seen_subcommand_from agents' -l json -d 'print one JSON record a line'
+complete -c llmsh -n '__fish_seen_subcommand_from agents' -l help -d 'show this and exit'
+complete -c llmsh -n '__llmsh_verb agents' -f -a 'ls show check'
+complete -c llmsh -n '__fish_seen_subcommand_from agents' -f -a '(__llmsh_agent)'
 complete -c llmsh -n __fish_is_first_token -a bg -d 'let stopped jobs go on in the background'
 complete -c llmsh -n '__fish_seen_subcommand_from bg' -l help -d 'show this and exit'
 complete -c llmsh -n '__fish_seen_subcommand_from bg' -f -a '(__llmsh_pid)'
