@@ -76,7 +76,7 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     part: int = 0
     """For long = parts: tokens of one part; 0 is half the context."""
     merge: str = ""
-    """For long = parts: the prompt that joins the parts' answers."""
+    """For long = parts: the prompt that makes one answer of several; empty: as for a part."""
     strip: bool = True
     share: bool = False
     sampling: dict[str, float | int | str | list[str]] = {}

@@ -174,8 +174,6 @@ def _kind(check: _Checker, unit: Unit) -> None:
         check.refuse(("labels",), "expected two or more texts of one line, all different")
     if unit.kind == "extract" and not unit.schema:
         check.refuse(("schema",), "missing: expected a JSON schema for kind extract")
-    if unit.kind == "prompt" and unit.long == "parts" and not unit.merge:
-        check.refuse(("merge",), 'missing: expected a prompt for long = "parts"')
 
 
 def _numbers(check: _Checker, unit: Unit) -> None:

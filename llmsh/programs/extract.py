@@ -1,8 +1,10 @@
 """The kind `extract`: a JSON document by the unit's schema, for the input or for each line of it.
 
 The answer is held to the schema by a grammar. long = "parts": the documents of the parts are merged.
+What is whole in an answer that was cut is kept, with a note, and the status is 1.
 """
 
+import json
 from typing import Any
 
 import msgspec
@@ -38,6 +40,8 @@ class Job(msgspec.Struct, frozen=True):
     document: Any = None
     """The parts so far."""
     seen: bool = False
+    cut: bool = False
+    """That an answer was cut: the status is 1 at the end."""
 
 
 class Compiling(msgspec.Struct, tag=True, frozen=True):
@@ -87,11 +91,12 @@ def _read(job: Job, progress: Progress) -> Turn:
 
 
 def _finish(job: Job, progress: Progress) -> list[Effect]:
+    status = int(job.cut) or progress.status
     if not isinstance(progress.supply, Intake):
-        return ends.ended(progress.status)[1]
+        return ends.ended(status)[1]
     if not job.seen:
-        return ends.no_input()[1]
-    return [_print(job.document), *ends.ended()[1]]
+        return ends.ended(1)[1] if job.cut else ends.no_input()[1]
+    return [_print(job.document), *ends.ended(status)[1]]
 
 
 def _again(job: Job, progress: Progress, said: list[Effect]) -> Turn:
@@ -102,30 +107,44 @@ def _again(job: Job, progress: Progress, said: list[Effect]) -> Turn:
     return after, [*said, *effects]
 
 
-def _unfinished(state: Answering, event: Generated) -> Turn:
-    """The answer was cut before its document ended: it is no JSON."""
-    note = f"answer cut after {event.tokens} tokens: no whole document"
-    if event.why == "full":
-        note = ends.full(state.job.image, state.tokens, event)
-    if isinstance(state.progress.supply, Intake):
-        return ends.ended(1, note)
-    said = ends.say(state.job.image, f"line {state.progress.supply.number}: {note}")
-    return _again(state.job, msgspec.structs.replace(state.progress, status=1), [said, Write(1, BLANK)])
-
-
 def _generated(state: Answering, event: Generated) -> Turn:
     job = state.job
+    said: list[Effect] = []
     try:
         document = documents.parse(event.text)
     except ValueError:
-        return _unfinished(state, event)
+        # The answer was cut before its document ended.
+        said = [ends.say(job.image, _cut(state, event))]
+        job = msgspec.structs.replace(job, cut=True)
+        try:
+            document = documents.salvage(event.text)
+        except ValueError:
+            return _lost(state, job, said)
     if job.image.unit.verbatim:
-        document = documents.grounded(document, state.text)
+        document = documents.grounded(document, state.text, documents.names(json.loads(job.image.unit.schema)))
     if not isinstance(state.progress.supply, Intake):
-        return _again(job, state.progress, [_print(document)])
+        after, effects = _read(job, state.progress)
+        return after, [*said, _print(document), *effects]
     if job.seen:
         document = documents.merged(job.document, document)
-    return _read(msgspec.structs.replace(job, document=document, seen=True), state.progress)
+    after, effects = _read(msgspec.structs.replace(job, document=document, seen=True), state.progress)
+    return after, [*said, *effects]
+
+
+def _cut(state: Answering, event: Generated) -> str:
+    """What to say of an answer that is no whole document."""
+    note = f"answer cut after {event.tokens} tokens: no whole document"
+    if event.why == "full":
+        note = ends.full(state.job.image, state.tokens, event)
+    inn = state.progress.supply
+    return note if isinstance(inn, Intake) else f"line {inn.number}: {note}"
+
+
+def _lost(state: Answering, job: Job, said: list[Effect]) -> Turn:
+    """Nothing of the answer is JSON."""
+    after, effects = _read(job, state.progress)
+    blank: list[Effect] = [] if isinstance(state.progress.supply, Intake) else [Write(1, BLANK)]
+    return after, [*said, *blank, *effects]
 
 
 class Extract:

@@ -1,7 +1,8 @@
 """The kind `prompt`: an input, an answer. The answer goes to descriptor 1 as it is made.
 
-long = "parts": an input over the part size is taken in parts; each is answered by itself, and FAN
-answers of one level are merged into one of the next, so any length takes bounded room.
+long = "parts": an input over the part size is taken in parts, each answered by itself, and the
+answers are printed at the end, a line each. Once there are more than FAN of them the oldest FAN are
+made into one, and so on with those: any length takes bounded room and gives a bounded answer.
 """
 
 from typing import Any, Literal
@@ -14,12 +15,12 @@ from llmsh.programs import ends, intake, turns
 from llmsh.programs.intake import Intake, Item
 
 FAN = 6
-"""Answers that are merged into one."""
+"""Answers of one level that are made into one of the next when there are more."""
 Goal = Literal["answer", "part", "merge"]
 
 
 class Note(msgspec.Struct, frozen=True):
-    """The answer to a part (level 0), or to 6 ** level parts."""
+    """The answer to a part (level 0), or to FAN ** level parts. Levels fall from first to last."""
 
     level: int
     text: str
@@ -34,14 +35,14 @@ class Reading(msgspec.Struct, tag=True, frozen=True):
 
 
 class Placing(msgspec.Struct, tag=True, frozen=True):
-    """Waits for Placed. `goal`: the last answer, one part's, or a merge of the last `merged` notes."""
+    """Waits for Placed. `goal`: the answer to all, to a part, or to the FAN notes from `at` on."""
 
     image: Image
     intake: Intake
     notes: tuple[Note, ...]
     goal: Goal
     text: str
-    merged: int = 0
+    at: int = 0
 
 
 class Answering(msgspec.Struct, tag=True, frozen=True):
@@ -51,7 +52,7 @@ class Answering(msgspec.Struct, tag=True, frozen=True):
     intake: Intake
     notes: tuple[Note, ...]
     goal: Goal
-    merged: int
+    at: int
     tokens: int
 
 
@@ -63,7 +64,7 @@ def _read(image: Image, inn: Intake, notes: tuple[Note, ...], dirty: bool) -> Tu
     except Error as error:
         return ends.failed(error)
     if need is None:
-        state, effects = _finish(image, inn, notes)
+        state, effects = _finish(notes)
     elif isinstance(need, Item):
         state, effects = _place(image, inn, notes, "answer" if need.whole else "part", need.text)
     else:
@@ -71,33 +72,27 @@ def _read(image: Image, inn: Intake, notes: tuple[Note, ...], dirty: bool) -> Tu
     return state, [*said, *effects]
 
 
-def _place(image: Image, inn: Intake, notes: tuple[Note, ...], goal: Goal, text: str, *, merged: int = 0) -> Turn:
-    prompt = image.unit.merge if merged else ""
-    return Placing(image, inn, notes, goal, text, merged), [turns.context(image, text, prompt)]
+def _place(image: Image, inn: Intake, notes: tuple[Note, ...], goal: Goal, text: str, *, at: int = 0) -> Turn:
+    prompt = image.unit.merge if goal == "merge" else ""
+    return Placing(image, inn, notes, goal, text, at), [turns.context(image, text, prompt)]
 
 
-def _merge(image: Image, inn: Intake, notes: tuple[Note, ...], goal: Goal, count: int) -> Turn:
-    text = "\n".join(note.text for note in notes[-count:])
-    return _place(image, inn, notes, goal, text, merged=count)
+def _fold(image: Image, inn: Intake, notes: tuple[Note, ...], level: int) -> Turn:
+    """A note of this level has come: merge where there are more than FAN, else read on."""
+    same = [index for index, note in enumerate(notes) if note.level == level]
+    if len(same) <= FAN:
+        return _read(image, inn, notes, inn.dirty)
+    at = same[0]
+    text = "\n".join(note.text for note in notes[at : at + FAN])
+    return _place(image, inn, notes, "merge", text, at=at)
 
 
-def _fold(image: Image, inn: Intake, notes: tuple[Note, ...]) -> Turn:
-    """Merge where a level is full, else read on."""
-    last = notes[-FAN:]
-    if len(last) == FAN and last[0].level == last[-1].level:
-        return _merge(image, inn, notes, "merge", FAN)
-    return _read(image, inn, notes, inn.dirty)
-
-
-def _finish(image: Image, inn: Intake, notes: tuple[Note, ...]) -> Turn:
-    """All input is read: one answer from the notes there are."""
+def _finish(notes: tuple[Note, ...]) -> Turn:
+    """All input is read, and it took parts."""
     if not notes:
         return ends.no_input()
-    if len(notes) == 1:
-        return ends.Ended(), [Write(1, notes[0].text.encode() + b"\n"), *ends.ended()[1]]
-    if len(notes) > FAN:
-        return _merge(image, inn, notes, "merge", FAN)
-    return _merge(image, inn, notes, "answer", len(notes))
+    text = "".join(f"{note.text}\n" for note in notes if note.text)
+    return ends.Ended(), [Write(1, text.encode()), *ends.ended()[1]]
 
 
 def _placed(state: Placing, event: Placed) -> Turn:
@@ -106,13 +101,13 @@ def _placed(state: Placing, event: Placed) -> Turn:
         return ends.ended(1, f"input of {event.tokens} tokens leaves no room in the context of {image.context}")
     last = state.goal == "answer"
     effect = Generate(image.sampling, image.max_tokens, fd=1 if last else -1, capture=True)
-    return Answering(image, state.intake, state.notes, state.goal, state.merged, event.tokens), [effect]
+    return Answering(image, state.intake, state.notes, state.goal, state.at, event.tokens), [effect]
 
 
 def _refused(state: Placing, event: Refused) -> Turn:
     """A part that is longer than it looked is cut again."""
-    whole = state.goal == "part" or (state.goal == "answer" and not state.merged)
-    halved = intake.smaller(state.intake, state.text) if whole and event.code == "E2BIG" else None
+    cuttable = state.goal != "merge" and event.code == "E2BIG"
+    halved = intake.smaller(state.intake, state.text) if cuttable else None
     if halved is None:
         return ends.refused(event)
     return _read(state.image, msgspec.structs.replace(halved, given=True), state.notes, halved.dirty)
@@ -125,11 +120,11 @@ def _generated(state: Answering, event: Generated) -> Turn:
         full = event.why == "full"
         return ends.Ended(), [*end, *ends.ended(int(full), ends.full(image, state.tokens, event) if full else "")[1]]
     text = event.text.decode(errors="replace").strip()
-    if not state.merged:
-        return _fold(image, state.intake, (*state.notes, Note(0, text)))
-    merged = state.notes[-state.merged :]
-    note = Note(max(old.level for old in merged) + 1, text)
-    return _fold(image, state.intake, (*state.notes[: -state.merged], note))
+    notes, at = state.notes, state.at
+    if state.goal == "part":
+        return _fold(image, state.intake, (*notes, Note(0, text)), 0)
+    level = notes[at].level + 1
+    return _fold(image, state.intake, (*notes[:at], Note(level, text), *notes[at + FAN :]), level)
 
 
 class Prompt:

@@ -114,7 +114,7 @@ def test_a_good_unit(folder: Path) -> None:
             "again.toml:2: labels: means nothing for kind prompt",
         ),
         ('kind = "prompt"', 'kind = "prompt"\nlong = "shift"', "again.toml:2: long: expected one of refuse, parts"),
-        ('kind = "prompt"', 'kind = "prompt"\nlong = "parts"', "again.toml:1: merge: missing"),
+        ('kind = "prompt"', 'kind = "prompt"\nmerge = "all"', "again.toml:2: merge: expected {input} in it"),
         ('kind = "prompt"', 'kind = "prompt"\nnice = 20', "again.toml:2: nice: expected -20 to 19, found 20"),
         ('kind = "prompt"', 'kind = "prompt"\npart = -1', "again.toml:2: part: expected 0 or more"),
         ('kind = "prompt"', 'kind = "prompt"\nname = "x"', "again.toml:2: name: no such key"),

@@ -53,8 +53,13 @@ def test_no_text_is_no_input(data: bytes) -> None:
 
 
 def test_verbatim_leaves_out_what_the_input_does_not_say() -> None:
-    run = Run(image("extract", "Ann", unit=unit(verbatim=True)), answer=lambda _: b'{"names": ["Ann", "Bob", ""]}')
+    schema = '{"properties": {"names": {"type": "array"}}}'
+    given = image("extract", "Ann", unit=unit(verbatim=True, schema=schema))
+    run = Run(given, answer=lambda _: b'{"names": ["Ann", "Bob", ""]}')
     assert run.out == b'{"names": ["Ann"]}\n'
+    schema = '{"type": "object", "additionalProperties": {"enum": ["person", "place"]}}'
+    given = image("extract", "Ann", unit=unit(verbatim=True, schema=schema))
+    assert Run(given, answer=lambda _: b'{"Bob": "place", "Ann": "person"}').out == b'{"Ann": "person"}\n'
 
 
 def test_parts_are_merged_into_one_document() -> None:
@@ -90,10 +95,31 @@ def test_an_answer_that_is_no_document_is_never_printed(answer: bytes, why: str)
 
     one = Run(image("extract", "x"), answer=cut)
     assert (one.out, one.status) == (b"", 1)
-    assert one.note.startswith("answer cut")
+    assert one.err.startswith(b"it: answer cut after 5 tokens" if why == "limit" else b"it: answer cut")
     lines = Run(image("extract", options=LINES), b"x\nAnn\n", answer=cut)
     assert (lines.out, lines.status) == (b'null\n{"names": ["Ann"]}\n', 1)
     assert lines.err.startswith(b"it: line 1: answer cut")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"names": ["Ann", "Bo',
+        b'{"names": ["Ann", ',
+        b'{"names": ["Ann", "B, C, ", "D\xc3',
+        b'{"names": ["Ann", {"x": [1',
+    ],
+)
+def test_what_is_whole_in_a_cut_answer_is_kept(answer: bytes) -> None:
+    def cut(text: str) -> Any:
+        return Generated("limit", answer, 5)
+
+    one = Run(image("extract", "x"), answer=cut)
+    assert json.loads(one.out)["names"][0] == "Ann"
+    assert (one.status, one.err) == (1, b"it: answer cut after 5 tokens: no whole document\n")
+    lines = Run(image("extract", options=LINES), b"x\ny\n", answer=cut)
+    assert [json.loads(line)["names"][0] for line in lines.out.splitlines()] == ["Ann", "Ann"]
+    assert lines.status == 1
 
 
 @pytest.mark.parametrize(

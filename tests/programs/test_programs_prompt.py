@@ -1,6 +1,7 @@
-"""The kind `prompt`: an input, an answer; and long input in parts that are merged."""
+"""The kind `prompt`: an input, an answer; and long input in parts, whose answers are folded."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,21 +192,43 @@ def test_every_word_is_in_one_part_in_order(words: int, cut: int) -> None:
     parts = [text for text in run.texts if not text.startswith("join: ")]
     assert " ".join(parts).split() == data.decode().split()
     assert run.status == 0
-    assert run.out.count(b"\n") == 1
+    assert 1 <= run.out.count(b"\n") <= 3 * FAN
 
 
-def test_only_the_last_answer_goes_out() -> None:
-    run = Run(image("prompt", unit=PARTS), long_text(2000), answer=short)
+def test_answers_to_parts_are_printed_at_the_end_a_line_each() -> None:
+    run = Run(image("prompt", unit=PARTS), long_text(150), answer=short)
     made = [effect.fd for effect in run.effects if isinstance(effect, Generate)]
-    assert len(made) > FAN + 1
-    assert made == [-1] * (len(made) - 1) + [1]
+    assert 2 <= len(made) <= FAN
+    assert made == [-1] * len(made)
+    assert run.out == b"".join(short(text) + b"\n" for text in run.texts)
+
+
+def test_a_merge_takes_the_units_own_prompt_and_examples_when_it_has_no_other() -> None:
+    unit = Unit(name="it", kind="prompt", description="", long="parts", part=100, prompt="say: {input}")
+    run = Run(image("prompt", unit=unit), long_text(2000), answer=lambda _: b"note")
+    assert "say: " + "\n".join(["note"] * FAN) in run.texts
+
+
+def test_answers_come_in_the_order_of_the_parts_however_they_are_folded() -> None:
+    """What is printed covers the words from first to last, without a gap or an overlap."""
+
+    def span(text: str) -> bytes:
+        ends = [int(number) for number in re.findall(r"\d+", text)]
+        return b"%d-%d" % (ends[0], ends[-1])
+
+    run = Run(image("prompt", unit=PARTS), long_text(6000), answer=span)
+    spans = [[int(number) for number in line.split("-")] for line in run.out.decode().split()]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == 5999
+    assert all(after[0] == before[1] + 1 for before, after in itertools.pairwise(spans))
+    assert len(spans) <= 3 * FAN
 
 
 def test_never_more_than_a_few_answers_are_merged() -> None:
     run = Run(image("prompt", unit=PARTS), long_text(5000), answer=lambda _: b"note")
     merges = [text.removeprefix("join: ").split("\n") for text in run.texts if text.startswith("join: ")]
     assert len(merges) > FAN
-    assert all(2 <= len(merge) <= FAN for merge in merges)
+    assert all(len(merge) == FAN for merge in merges)
 
 
 def test_an_input_of_any_length_takes_bounded_room() -> None:
@@ -259,7 +282,7 @@ def test_a_merge_without_room_is_refused() -> None:
     given = image("prompt", unit=PARTS)
     first = PROMPT.start(given)[0]
     assert isinstance(PROMPT.start(given)[1][0], Read)
-    state = Placing(given, first.intake, (), "merge", "text", merged=2)  # type: ignore[attr-defined]  # it is Reading
+    state = Placing(given, first.intake, (), "merge", "text", at=2)  # type: ignore[attr-defined]  # it is Reading
     assert step(PROMPT, state, Refused("E2BIG", "too much"))[1] == [Exit(1, "too much")]
     assert isinstance(step(PROMPT, state, Placed(5, 5))[0], Answering)
 

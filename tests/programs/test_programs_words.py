@@ -109,8 +109,15 @@ def test_depth_is_bounded() -> None:
 
 
 def test_grounded_keeps_what_the_text_says() -> None:
-    document = {"names": ["Ann", "Bob", "", " ", "Ann"], "kind": "not there", "more": [{"of": ["Bob"]}, 3]}
-    assert documents.grounded(document, "Ann alone") == {"names": ["Ann"], "kind": "not there", "more": [{"of": []}, 3]}
+    document = {"names": ["Ann", "Bob", "", " ", "Ann"], "kind": "not there", "more": [{"of": ["Bob"], "Bob": 1}, 3]}
+    known = documents.names({"properties": {"names": {}, "kind": {}, "more": {"items": {"properties": {"of": {}}}}}})
+    assert known == {"names", "kind", "more", "of"}
+    kept = {"names": ["Ann"], "kind": "not there", "more": [{"of": []}, 3]}
+    assert documents.grounded(document, "Ann alone", known) == kept
+
+
+def test_of_a_name_that_comes_twice_the_first_counts() -> None:
+    assert documents.parse(b'{"a": 1, "b": 2, "a": 3}') == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any
 import jinja2.sandbox
 import llama_cpp as C
 import numpy as np
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from llmsh.abi.lease import Piece, Sampling
+from llmsh.engine.schema import to_grammar
 
 _silent = C.llama_log_callback(lambda _level, _text, _data: None)
 """Kept here: a log callback that is collected ends the process."""
@@ -109,11 +109,12 @@ class BareLlama:
         if sampling.repeat_penalty != 1.0 and last:
             ids = np.unique(self.log[-last:])
             row[ids] = np.where(row[ids] > 0, row[ids] / sampling.repeat_penalty, row[ids] * sampling.repeat_penalty)
-        best = np.argsort(-row)
-        for token in best:
-            if not grammar or self._permits(grammar, int(token)):
-                return int(token)
-        raise AssertionError("the grammar permits nothing")
+        best = int(row.argmax())
+        if not grammar or self._mask(grammar, np.array([best], np.int32), row)[0] > -np.inf:
+            return best
+        masked = self._mask(grammar, np.arange(self._size, dtype=np.int32), row)
+        assert masked.max() > -np.inf, "the grammar permits nothing"
+        return int(masked.argmax())
 
     @contextlib.contextmanager
     def _grammar(self, text: str) -> Iterator[Any]:
@@ -124,11 +125,15 @@ class BareLlama:
             if handle:
                 C.llama_sampler_free(handle)
 
-    def _permits(self, grammar: Any, token: int) -> bool:
-        one = C.llama_token_data(id=token, logit=0.0, p=0.0)
-        array = C.llama_token_data_array(data=ctypes.pointer(one), size=1, selected=-1, sorted=False)
+    @staticmethod
+    def _mask(grammar: Any, tokens: Any, row: Any) -> Any:
+        """Logits of these tokens, -inf where one may not come."""
+        candidates = np.zeros(tokens.size, np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)]))
+        candidates["id"], candidates["logit"] = tokens, row[tokens]
+        pointer = ctypes.cast(candidates.ctypes.data, C.llama_token_data_p)
+        array = C.llama_token_data_array(data=pointer, size=tokens.size, selected=-1, sorted=False)
         C.llama_sampler_apply(grammar, ctypes.byref(array))
-        return bool(one.logit > -np.inf)
+        return candidates["logit"]
 
     def score(self, labels: list[str]) -> list[float]:
         """Sums of log-probabilities of each label as what follows the log."""
@@ -149,12 +154,12 @@ class BareLlama:
 
     @staticmethod
     def grammar(schema: str) -> str:
-        return str(json_schema_to_gbnf(schema))
+        return to_grammar(schema)
 
 
 def model_path() -> str:
     """SmolLM2 for tests: LLMSH_TEST_MODEL, else where `llmsh model pull` puts it; empty for none."""
-    from llmsh.abi import paths  # noqa: PLC0415 - read when asked: tests change the folders
+    from llmsh.abi import paths
 
     path = os.environ.get("LLMSH_TEST_MODEL") or paths.model_file("smollm2")
     return path if os.path.exists(path) else ""
