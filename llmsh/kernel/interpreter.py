@@ -121,6 +121,10 @@ class Interpreter:
             self.process.program_state, effects = call()
         except Error as error:
             effects = [Exit(error.status, error.detail)]
+        except Exception as exc:  # noqa: BLE001  # a bug in a program ends its own process, which would wait for ever
+            effects = [Exit(1, f"a bug in the program: {exc!r}")]
+            if self.process.host is not None:
+                self.process.host.panic(f"{self.process.agent}[{self.process.pid}]: {exc!r}")
         self.process.effects = list(effects)
         took = self.kernel.clock.now() - began
         if took > SLICE_S:
