@@ -43,7 +43,7 @@ show 'echo $book'
 until_busy translate
 
 say "A document piped through another agent while the first one works."
-show 'cat examples/incident.txt | llmsh run summarize > $summary &'
+show 'cat examples/library.txt | llmsh run summarize > $summary &'
 until_busy summarize
 
 say "Both are processes. STAT: R is running, N is nice. RSS counts the cells they hold in the model's cache."

@@ -157,7 +157,7 @@ def agents_page() -> str:
     for path in sorted((ROOT / "agents.d").glob("*.toml")):
         unit = unitfile.load(str(path), path.stem)
         page.section(unit.name)
-        page.text(f"{unit.description[:1].upper()}{unit.description[1:].rstrip('.')} (a `{unit.kind}`).")
+        page.text(f"{unit.description[:1].upper()}{unit.description[1:].rstrip('.')}. Kind: `{unit.kind}`.")
         page.text(words[unit.name]["text"])
         for tag, text in (_unit_option(name, option) for name, option in unit.options.items()):
             page.item(tag, text)
