@@ -310,7 +310,8 @@ class Kernel:
         for process in self.table:
             for file in process.files:
                 faults += file.pipe.check() if file.pipe is not None else []
-            if process.alive and process.pid not in self._interpreters:
+            # One that has no host yet is still being journaled.
+            if process.alive and process.host is not None and process.pid not in self._interpreters:
                 faults.append(f"process {process.pid}: alive without an interpreter")
         members = sum(len(host.members) for host in self.hosts.values())
         if members != len(self._interpreters):

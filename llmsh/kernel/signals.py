@@ -91,6 +91,10 @@ def resume(kernel: "Kernel", process: Process) -> None:
 
 def _catch(kernel: "Kernel", process: Process, number: int) -> None:
     """INT in a chat ends the answer, or voids the line being typed."""
+    if process.host is None:
+        # It is still being journaled.
+        process.pending.add(number)
+        return
     interpreter, waiting = kernel.interpreter(process), process.waiting
     if isinstance(waiting, Read):
         process.partial.clear()
