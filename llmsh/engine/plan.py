@@ -9,6 +9,8 @@ from typing import NamedTuple
 from llmsh.engine.score import Part
 from llmsh.engine.sequence import Sequence
 
+LONE = 256
+
 
 class Work(NamedTuple):
     """One sequence's part of a step: positions start .. end - 1 of its log, and whether the row of
@@ -51,6 +53,16 @@ def plan(working: list[Sequence], room: int, capacity: int, context: int, scratc
             left -= work.size
             scratch -= len(work.parts)
     return works
+
+
+def lone(working: list[Sequence], context: int) -> int:
+    """Room of a step for a prompt that nobody waits behind, 0 for the usual. Equal parts of LONE tokens
+    at most: large batches cost a quarter less a token. The kernel aborts such a step when somebody
+    comes; a prompt that was once aborted is computed in the usual pieces, or it might never end."""
+    if len(working) != 1 or working[0].interrupted:
+        return 0
+    left = working[0].target(context) - working[0].computed
+    return -(-left // -(-left // LONE)) if left > 0 else 0
 
 
 def _alone(each: Sequence, room: int, capacity: int, context: int, scratch: int) -> list[Work]:

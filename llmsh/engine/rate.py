@@ -6,8 +6,9 @@ long a minute later.
 
 FIRST = 32
 SMALLEST = 8
-ENOUGH = 16
-"""A step of fewer tokens says nothing about prefill: small batches are slow for other reasons."""
+LARGE = 64
+SMALL_COSTS = 1.25
+"""What a token costs in a small batch, measured in a LARGE one: rates are for planning small ones."""
 WEIGHT = 0.3
 
 
@@ -20,9 +21,9 @@ class Rate:
 
     def saw(self, tokens: int, ms: float) -> None:
         """A step of so many tokens took so long."""
-        if tokens < ENOUGH or ms <= 0:
-            return
-        each = ms / tokens
+        if tokens < SMALLEST or ms <= 0:
+            return  # a step of so few says nothing about prefill
+        each = ms / tokens * (SMALL_COSTS if tokens >= LARGE else 1.0)
         self._ms = each if not self._ms else self._ms + WEIGHT * (each - self._ms)
         self._largest = max(self._largest, 2 * tokens)
 

@@ -47,6 +47,8 @@ class Sequence:
         self.scoring: Scoring | None = None
         self.fault = ""
         """What the kernel did against the rules; told when a lease comes."""
+        self.interrupted = False
+        """A step of the prompt being computed was aborted."""
         self.alone = False
         """Its last step failed among others: the next is its own."""
 
@@ -78,6 +80,7 @@ class Sequence:
                 self.singles.append((at, at + len(tokens)))
             self.log += tokens
             self.fed = len(self.log)
+            self.interrupted = False
 
     def forget(self, at: int) -> None:
         """Tokens from position `at` on are no more."""

@@ -14,7 +14,7 @@ from llmsh.engine.core import SCRATCH
 from llmsh.engine.fault import Fault
 from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
-from llmsh.engine.plan import Work, plan
+from llmsh.engine.plan import Work, lone, plan
 from llmsh.engine.rate import Rate
 from llmsh.engine.sampler import DeadEnd, Floats
 from llmsh.engine.sequence import Sequence
@@ -43,6 +43,8 @@ class Stepper:
             return
         home = self._cache.cores[index]
         room = self._rates[index].room(TARGET_MS)
+        if len(self._orders.working) == 1:
+            room = max(room, lone(working, self._cache.context))
         works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))
         rows = self._fill(home, works)
         self._fault.before(works, self._model.pieces)
@@ -149,6 +151,7 @@ class Stepper:
         for work in works:
             self._cache.trim(work.sequence, work.start)
             work.sequence.alone = rc != ABORTED
+            work.sequence.interrupted = rc == ABORTED
         self._channel.send(lease.Step(home.core.index, no, round(ms, 3), [], [], home.book.used))
         if rc == ABORTED or len(works) > 1:
             return

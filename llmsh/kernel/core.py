@@ -98,6 +98,7 @@ class Core:
         if stream.leased and not stream.halting:
             stream.halting = True
             self.port.post(Halt(stream.q, stream.halted))
+            self.port.interrupt()
 
     def drop(self, stream: Stream) -> None:
         """Forget the stream: its cells are free when the engine says so."""
@@ -210,12 +211,15 @@ class Core:
     def _lease(self, stream: Stream, upto: int) -> None:
         length = len(stream)
         before = max(stream.upto, length)
-        if not stream.leased:
+        fresh = not stream.leased
+        if fresh:
             self._materialise(stream)
-            self.leased[stream.q] = stream
         self.cells.hold(stream, upto)
         stream.upto = upto
         self.port.post(Lease(stream.q, stream.halted, upto))
+        if fresh:
+            self.port.interrupt()
+            self.leased[stream.q] = stream
         self._charge(stream, float(upto - before))
         stream.client.blocked("")
 
@@ -246,8 +250,9 @@ class Core:
         self._materialise(stream)
         self.cells.hold(stream, need)
         stream.op = self.port.operation(stream, self._scored)
-        self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
+        self.port.interrupt()
+        self.scoring.add(stream)
         self._charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
         return GRANTED
 

@@ -32,6 +32,9 @@ SILENCE_S = 10.0
 ASKED_S = 60.0
 """One that has only requests to answer: a large template or schema takes a while."""
 
+LONG = 32
+"""Tokens of a prompt not computed yet, from which a step of it may be a long one."""
+
 STARTING, READY, DEAD = "starting", "ready", "dead"
 ASKS_MAX = 5
 """Engines that may die while a request is under way before the request is refused."""
@@ -266,6 +269,15 @@ class Host:
     def forget(self, stream: Stream) -> None:
         """See Port."""
         self.streams.pop(stream.q, None)
+
+    def interrupt(self) -> None:
+        """See Port. A prompt that is alone is computed in steps that may be longer than STEP_MAX_MS; an
+        aborted one is made again from what is wanted then."""
+        leased = [(core, stream) for core in self.cores.values() for stream in core.leased.values()]
+        if len(leased) == 1 and not any(core.scoring for core in self.cores.values()):
+            core, stream = leased[0]
+            if len(stream) - stream.computed > LONG:
+                self.device.abort(core.index, core.steps + 1)
 
     def panic(self, line: str) -> None:
         """See Port."""

@@ -37,5 +37,8 @@ class Port(Protocol):
     def forget(self, stream: Stream) -> None:
         """The stream's sequence is being dropped."""
 
+    def interrupt(self) -> None:
+        """Somebody comes or is halted, which was just posted: a long step that is in the way ends now."""
+
     def panic(self, line: str) -> None:
         """A bug of ours: said loudly, raised in tests."""

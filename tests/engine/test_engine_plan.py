@@ -1,6 +1,6 @@
 """What a step computes, from sequences made by hand; no model."""
 
-from llmsh.engine.plan import Work, plan
+from llmsh.engine.plan import LONE, Work, lone, plan
 from llmsh.engine.score import Scoring
 from llmsh.engine.sequence import Sequence
 
@@ -32,6 +32,24 @@ def test_a_prompt_that_needs_little_leaves_its_share_to_the_next() -> None:
 
 def test_a_lease_at_the_length_stops_before_the_last_token() -> None:
     assert parts(plan([sequence(1, 10, 0, 10)], 32, 512, CONTEXT, 8)) == [(1, 0, 9, False)]
+
+
+def test_a_prompt_that_is_alone_goes_in_equal_large_parts() -> None:
+    assert lone([sequence(1, 100, 0, 120)], CONTEXT) == 100
+    assert lone([sequence(1, LONE + 2, 0, LONE + 9)], CONTEXT) == LONE // 2 + 1
+    assert lone([sequence(1, LONE + 2, LONE + 1, LONE + 9)], CONTEXT) == 1
+    assert lone([sequence(1, 10, 9, 10)], CONTEXT) == 0, "nothing is left to compute"
+    assert lone([sequence(1, 500, 0, 510), sequence(2, 10, 9, 20)], CONTEXT) == 0
+
+
+def test_a_prompt_that_was_in_somebodys_way_goes_in_small_parts_until_the_next() -> None:
+    one = sequence(1, 500, 0, 510)
+    one.interrupted = True
+    assert lone([one], CONTEXT) == 0
+    one.upto = None
+    one.feed(500, [1] * 4, False, 10)
+    one.upto = 600
+    assert lone([one], CONTEXT) == LONE - 4
 
 
 def test_everybody_moves_even_without_room() -> None:

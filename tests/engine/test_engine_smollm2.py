@@ -83,7 +83,7 @@ def test_labels_are_scored_by_the_model(engine: EngineHost) -> None:
 
 
 def test_a_long_prompt_is_computed_in_steps_that_let_others_in(engine: EngineHost) -> None:
-    tokens = prompt(engine, [Piece("user", "All work and no play makes a dull boy. " * 12)])
+    tokens = prompt(engine, [Piece("user", "All work and no play makes a dull boy. " * 60)])
     engine.begin(1, tokens)
     engine.grant(1, len(tokens) + 1)
     engine.until(Step)
