@@ -24,7 +24,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: Scalar = ""
     choices: tuple[Scalar, ...] = ()
     values: dict[str, str] = {}
-    """Replaces a value given on the line, as fr to French."""
+    """What a value is called in the prompts, as fr is French."""
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: str
     answer: str
     when: dict[str, Scalar] = {}
-    """Shown only when these options have these values (after `values`); empty: always."""
+    """Shown only when these options have these values, or are called so; empty: always."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -61,15 +61,14 @@ def _value(unit: Unit, name: str, option: Option, given: Scalar) -> Scalar:
 
 
 def validate_options(unit: Unit, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """All of the unit's options: the given values checked, the others' defaults, `values` applied.
+    """All of the unit's options: the given values checked, the others' defaults.
 
     Numbers may come as text. Raises Error EINVAL with the option and what was expected.
     """
     for name in given:
         if name not in unit.options:
             raise Error("EINVAL", f"{unit.name}: no option --{name}")
-    out: dict[str, Scalar] = {}
-    for name, option in unit.options.items():
-        value = _value(unit, name, option, given[name]) if name in given else option.default
-        out[name] = option.values.get(str(value), value)
-    return out
+    return {
+        name: _value(unit, name, option, given[name]) if name in given else option.default
+        for name, option in unit.options.items()
+    }

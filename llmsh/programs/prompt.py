@@ -3,6 +3,9 @@
 long = "parts": an input over the part size is taken in parts, each answered by itself, and the
 answers are printed at the end, a line each. Once there are more than FAN of them the oldest FAN are
 made into one, and so on with those: any length takes bounded room and gives a bounded answer.
+
+A unit's option `sentences` (an int) keeps the first so many of each answer; such an answer goes out
+when it is done.
 """
 
 from typing import Any, Literal
@@ -11,11 +14,12 @@ import msgspec
 
 from llmsh.abi.errors import Error
 from llmsh.abi.program import Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
-from llmsh.programs import ends, intake, turns
+from llmsh.programs import ends, intake, sentences, turns
 from llmsh.programs.intake import Intake, Item
 
 FAN = 6
 """Answers of one level that are made into one of the next when there are more."""
+OPTION = "sentences"
 Goal = Literal["answer", "part", "merge"]
 
 
@@ -95,12 +99,24 @@ def _finish(notes: tuple[Note, ...]) -> Turn:
     return ends.Ended(), [Write(1, text.encode()), *ends.ended()[1]]
 
 
+def _count(image: Image) -> int:
+    """How many sentences of an answer are kept; 0 is all."""
+    value = image.options.get(OPTION)
+    return value if type(value) is int and value > 0 else 0
+
+
+def _text(image: Image, event: Generated) -> str:
+    """What is kept of an answer."""
+    text, count = event.text.decode(errors="replace").strip(), _count(image)
+    return sentences.first(text, count, whole=event.why != "limit") if count else text
+
+
 def _placed(state: Placing, event: Placed) -> Turn:
     image = state.image
     if event.room <= 0:
         return ends.ended(1, f"input of {event.tokens} tokens leaves no room in the context of {image.context}")
-    last = state.goal == "answer"
-    effect = Generate(image.sampling, image.max_tokens, fd=1 if last else -1, capture=True)
+    direct = state.goal == "answer" and not _count(image)
+    effect = Generate(image.sampling, image.max_tokens, fd=1 if direct else -1, capture=True)
     return Answering(image, state.intake, state.notes, state.goal, state.at, event.tokens), [effect]
 
 
@@ -117,9 +133,11 @@ def _generated(state: Answering, event: Generated) -> Turn:
     image = state.image
     if state.goal == "answer":
         end: list[Effect] = [] if event.text.endswith(b"\n") else [Write(1, b"\n")]
+        if _count(image):
+            end = [Write(1, f"{_text(image, event)}\n".encode())]
         full = event.why == "full"
         return ends.Ended(), [*end, *ends.ended(int(full), ends.full(image, state.tokens, event) if full else "")[1]]
-    text = event.text.decode(errors="replace").strip()
+    text = _text(image, event)
     notes, at = state.notes, state.at
     if state.goal == "part":
         return _fold(image, state.intake, (*notes, Note(0, text)), 0)

@@ -15,22 +15,29 @@ PARAGRAPH = "\n\n"
 """Between the exchanges of a plain text."""
 
 
-def _fits(when: Mapping[str, Scalar], options: Mapping[str, Scalar]) -> bool:
-    return all(options.get(name) == value for name, value in when.items())
+def _called(image: Image) -> dict[str, Scalar]:
+    """What the options' values are called in the prompts."""
+    options = image.unit.options
+    named = {name: option.values for name, option in options.items()}
+    return {name: named.get(name, {}).get(str(value), value) for name, value in image.options.items()}
+
+
+def _fits(when: Mapping[str, Scalar], image: Image, called: Mapping[str, Scalar]) -> bool:
+    return all(value in (image.options.get(name), called.get(name)) for name, value in when.items())
 
 
 def user(image: Image, text: str, prompt: str = "") -> Piece:
     """The user's turn with this text in it; `prompt` in place of the unit's."""
-    values = {**image.options, template.INPUT: text}
+    values = {**_called(image), template.INPUT: text}
     return Piece("user", template.fill(prompt or image.unit.prompt, values))
 
 
 def opening(image: Image) -> list[Piece]:
     """What comes before the input: the shared text segment of the unit."""
-    unit = image.unit
-    pieces = [Piece("system", template.fill(unit.system, image.options).strip())] if unit.system else []
+    unit, called = image.unit, _called(image)
+    pieces = [Piece("system", template.fill(unit.system, called).strip())] if unit.system else []
     for example in unit.examples:
-        if _fits(example.when, image.options):
+        if _fits(example.when, image, called):
             pieces += [user(image, example.input), Piece("assistant", example.answer)]
     return pieces
 

@@ -12,10 +12,11 @@ from tests.support.programrun import CONTEXT, Run, image, step, user
 
 EXTRACT = Extract()
 LINES = {"lines": True}
+OBJECT = '{"type": "object"}'
 
 
-def unit(**more: Any) -> Unit:
-    return Unit(name="it", kind="extract", description="", schema='{"type": "object"}', **more)
+def unit(schema: str = OBJECT, **more: Any) -> Unit:
+    return Unit(name="it", kind="extract", description="", schema=schema, **more)
 
 
 def names(text: str) -> bytes:

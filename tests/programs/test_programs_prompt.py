@@ -298,3 +298,32 @@ def test_events_that_cannot_come_are_bugs() -> None:
     event: Event = Generated("eos", b"", 0)
     with pytest.raises(TypeError, match="Placing: unexpected Generated"):
         PROMPT.step(placing(), event)
+
+
+# Sentences.
+
+
+def limited(count: object, unit: Unit = UNIT) -> Image:
+    return image("prompt", unit=unit, options={"sentences": count})
+
+
+@pytest.mark.parametrize("text", [b"One. Two. Three.", b" One. Two. Three.\n"])
+def test_an_option_keeps_the_first_sentences(text: bytes) -> None:
+    run = Run(limited(2), b"in", answer=lambda _: text)
+    assert run.out == b"One. Two.\n"
+    assert [effect.fd for effect in run.effects if isinstance(effect, Generate)] == [-1]
+
+
+def test_an_unfinished_sentence_is_not_printed() -> None:
+    run = Run(limited(3), b"in", answer=lambda _: Generated("limit", b"One. And th", 3))
+    assert (run.out, run.status) == (b"One.\n", 0)
+
+
+def test_each_part_gets_so_many_sentences() -> None:
+    run = Run(limited(1, PARTS), long_text(150), answer=lambda _: b"One. Two.")
+    assert set(run.out.splitlines()) == {b"One."}
+
+
+@pytest.mark.parametrize("count", [0, -1, True, "2", 1.5])
+def test_an_option_of_another_meaning_keeps_all(count: object) -> None:
+    assert Run(limited(count), b"in", answer=lambda _: b"One. Two.").out == b"One. Two.\n"
