@@ -73,7 +73,7 @@ class Placing:
         if stream.exact:
             keep -= keep % EXACT_CUT
         if keep < len(stream):
-            if stream.q and (stream.image or not host.facts.share or not keep):
+            if stream.q and (not host.facts.share or keep <= 1):
                 host.core(stream).drop(stream)
             # The engine may know less of the log than there is.
             known = stream.sent

@@ -107,6 +107,8 @@ class Stream:
         """Cells reserved or in use."""
         self.image = 0
         """Cells' worth of tokens saved outside the cache."""
+        self.hurried = False
+        """A step of its prompt was aborted for somebody who came; it has no long ones any more."""
         self.suspect = False
         """It was in the step that the last engine died of."""
         self.on_quiet: list[Callable[[], None]] = []
@@ -126,6 +128,7 @@ class Stream:
 
     def append(self, tokens: list[int], made: bool = False) -> None:
         """Extend the log."""
+        self.hurried = self.hurried and made
         self.log.extend(tokens)
         self.made.extend((b"\1" if made else b"\0") * len(tokens))
 
@@ -135,6 +138,7 @@ class Stream:
         del self.made[at:]
         self.sent = min(self.sent, at)
         self.computed = min(self.computed, max(0, at - 1))
+        self.image = min(self.image, self.computed)
 
     def common(self, tokens: list[int]) -> int:
         """How many leading tokens the log shares with these."""
