@@ -12,8 +12,8 @@ from tools import man
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = man.pages()
-BY_HAND = {"man1/llmsh-sh.1", "man5/llmsh-unit.5"}
-"""Pages that are kept as roff."""
+BY_HAND = {"man1/llmsh-sh.1"}
+"""The page that is kept as roff."""
 ON_DISK = {str(path.relative_to(ROOT / "man")): path for path in (ROOT / "man").rglob("*.[1-8]")}
 
 

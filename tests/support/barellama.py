@@ -55,7 +55,7 @@ class BareLlama:
         n = C.llama_tokenize(self._vocab, data, len(data), buffer, len(buffer), False, special)
         return list(buffer[:n])
 
-    def bytes(self, token: int) -> bytes:
+    def piece(self, token: int) -> bytes:
         buffer = ctypes.create_string_buffer(256)
         n = C.llama_token_to_piece(self._vocab, token, buffer, 256, 0, False)
         return buffer.raw[:n]
@@ -99,7 +99,7 @@ class BareLlama:
                 if grammar:
                     C.llama_sampler_accept(grammar, token)
                 self.log.append(token)
-                text, count = text + self.bytes(token), count + 1
+                text, count = text + self.piece(token), count + 1
                 for stop in sampling.stop:
                     if stop.encode() in text:
                         return "stop", text.partition(stop.encode())[0], count
