@@ -63,6 +63,7 @@ class Core:
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
         if stream.ident not in self.runnable:
+            self.port.interrupt()
             self.runnable[stream.ident] = stream
             stream.task.since = self.port.now()
             if stream.task.era != self.era:
@@ -218,7 +219,6 @@ class Core:
         stream.upto = upto
         self.port.post(Lease(stream.q, stream.halted, upto))
         if fresh:
-            self.port.interrupt()
             self.leased[stream.q] = stream
         self._charge(stream, float(upto - before))
         stream.client.blocked("")
@@ -250,9 +250,8 @@ class Core:
         self._materialise(stream)
         self.cells.hold(stream, need)
         stream.op = self.port.operation(stream, self._scored)
-        self.port.post(Score(stream.q, stream.labels, stream.op))
-        self.port.interrupt()
         self.scoring.add(stream)
+        self.port.post(Score(stream.q, stream.labels, stream.op))
         self._charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
         return GRANTED
 

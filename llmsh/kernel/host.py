@@ -271,12 +271,13 @@ class Host:
         self.streams.pop(stream.q, None)
 
     def interrupt(self) -> None:
-        """See Port. A prompt that is alone is computed in steps that may be longer than STEP_MAX_MS; an
-        aborted one is made again from what is wanted then."""
+        """See Port. A prompt that is alone is computed in steps that may be longer than STEP_MAX_MS. An
+        aborted one is made again from what is wanted then; once a prompt, so that it has an end."""
         leased = [(core, stream) for core in self.cores.values() for stream in core.leased.values()]
         if len(leased) == 1 and not any(core.scoring for core in self.cores.values()):
             core, stream = leased[0]
-            if len(stream) - stream.computed > LONG:
+            if len(stream) - stream.computed > LONG and not stream.hurried:
+                stream.hurried = True
                 self.device.abort(core.index, core.steps + 1)
 
     def panic(self, line: str) -> None:

@@ -38,7 +38,7 @@ class Port(Protocol):
         """The stream's sequence is being dropped."""
 
     def interrupt(self) -> None:
-        """Somebody comes or is halted, which was just posted: a long step that is in the way ends now."""
+        """Somebody comes or is halted: a long step that is in the way ends now."""
 
     def panic(self, line: str) -> None:
         """A bug of ours: said loudly, raised in tests."""
