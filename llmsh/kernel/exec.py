@@ -208,6 +208,8 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Pa
     host.members.add(stream)
     kernel.add_interpreter(process, interpreter)
     call.ok({"pid": process.pid, "pgid": process.pgid})
+    if process.stopped:  # by somebody who saw it in ps before its owner knew of it
+        kernel.tell_state(process)
     _wire(kernel, process, interpreter)
     if call.caller.gone and not process.detached:
         kernel.end(process, 129, 1)

@@ -45,7 +45,9 @@ def sys_kill(kernel: "Kernel", call: Trap) -> None:
         if not left:
             call.ok({"sent": len(targets)})
 
-    for process in targets:
+    # A pipeline's readers first: the end of file that a dead writer leaves must not overtake the signal,
+    # or the last agent of an interrupted pipeline ends with status 0.
+    for process in reversed(targets):
         signals.send(kernel, process, number, done)
 
 
