@@ -218,9 +218,9 @@ def test_a_schema_becomes_a_grammar_whose_answer_is_a_document() -> None:
 def test_options_in_the_name() -> None:
     assert options("fake") == Options()
     assert options("fake:ms=2.5,cells=99") == Options(ms=2.5, cells=99)
-    for name in ("fake:colour=1", "fake:cells=many", "fake:cells=99999999", "fake:sequences=0", "fake:ms=nan", "fake:ms=inf"):
+    for wrong in ("colour=1", "cells=many", "cells=99999999", "sequences=0", "ms=-1", "ms=nan", "ms=inf"):
         with pytest.raises(Error, match="fake:"):
-            options(name)
+            options(f"fake:{wrong}")
 
 
 def test_many_sequences_in_one_step() -> None:

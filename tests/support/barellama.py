@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import jinja2.sandbox
-import llama_cpp as C
+import llama_cpp as lib
 import numpy as np
 
 from llmsh.abi.lease import Piece, Sampling
 from llmsh.engine.schema import to_grammar
 
-_silent = C.llama_log_callback(lambda _level, _text, _data: None)
+_silent = lib.llama_log_callback(lambda _level, _text, _data: None)
 """Kept here: a log callback that is collected ends the process."""
 
 
@@ -24,40 +24,40 @@ class BareLlama:
     """One model with one context. `close` gives both back."""
 
     def __init__(self, path: str, context: int = 4096, threads: int = 1) -> None:
-        C.llama_log_set(_silent, ctypes.c_void_p(0))
-        loading = C.llama_model_default_params()
+        lib.llama_log_set(_silent, ctypes.c_void_p(0))
+        loading = lib.llama_model_default_params()
         # Compiled by a g++ before 13 for a CPU with AMX, llama.cpp's matrix product ends the process; others
         # only lose a little speed by this.
         loading.use_extra_bufts = False
-        self._model = C.llama_model_load_from_file(path.encode(), loading)
+        self._model = lib.llama_model_load_from_file(path.encode(), loading)
         assert self._model, path
-        self._vocab = C.llama_model_get_vocab(self._model)
-        self._size = C.llama_vocab_n_tokens(self._vocab)
-        params = C.llama_context_default_params()
+        self._vocab = lib.llama_model_get_vocab(self._model)
+        self._size = lib.llama_vocab_n_tokens(self._vocab)
+        params = lib.llama_context_default_params()
         params.n_ctx = params.n_batch = self.context = context
         params.n_ubatch = 512
         params.n_threads = params.n_threads_batch = threads
-        self._ctx = C.llama_init_from_model(self._model, params)
+        self._ctx = lib.llama_init_from_model(self._model, params)
         assert self._ctx
-        self._memory = C.llama_get_memory(self._ctx)
-        source = C.llama_model_chat_template(self._model, None).decode()
+        self._memory = lib.llama_get_memory(self._ctx)
+        source = lib.llama_model_chat_template(self._model, None).decode()
         self._template = jinja2.sandbox.ImmutableSandboxedEnvironment().from_string(source)
         self.log: list[int] = []
         self._held = 0
 
     def close(self) -> None:
-        C.llama_free(self._ctx)
-        C.llama_model_free(self._model)
+        lib.llama_free(self._ctx)
+        lib.llama_model_free(self._model)
 
     def tokens(self, text: str, special: bool = False) -> list[int]:
         data = text.encode()
-        buffer = (C.llama_token * (len(data) + 8))()
-        n = C.llama_tokenize(self._vocab, data, len(data), buffer, len(buffer), False, special)
+        buffer = (lib.llama_token * (len(data) + 8))()
+        n = lib.llama_tokenize(self._vocab, data, len(data), buffer, len(buffer), False, special)
         return list(buffer[:n])
 
     def piece(self, token: int) -> bytes:
         buffer = ctypes.create_string_buffer(256)
-        n = C.llama_token_to_piece(self._vocab, token, buffer, 256, 0, False)
+        n = lib.llama_token_to_piece(self._vocab, token, buffer, 256, 0, False)
         return buffer.raw[:n]
 
     def render(self, pieces: list[Piece], raw: bool) -> list[int]:
@@ -72,16 +72,16 @@ class BareLlama:
         common = 0
         while common < min(self._held, len(log) - 1) and self.log[common] == log[common]:
             common += 1
-        C.llama_memory_seq_rm(self._memory, 0, common, -1)
+        lib.llama_memory_seq_rm(self._memory, 0, common, -1)
         self.log, self._held = list(log), common
 
     def row(self) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """Logits after the log; a copy."""
         rest = self.log[self._held :]
-        array = (C.llama_token * len(rest))(*rest)
-        assert C.llama_decode(self._ctx, C.llama_batch_get_one(array, len(rest))) == 0
+        array = (lib.llama_token * len(rest))(*rest)
+        assert lib.llama_decode(self._ctx, lib.llama_batch_get_one(array, len(rest))) == 0
         self._held = len(self.log)
-        pointer = C.llama_get_logits_ith(self._ctx, -1)
+        pointer = lib.llama_get_logits_ith(self._ctx, -1)
         return np.ctypeslib.as_array(pointer, (self._size,)).copy()
 
     def generate(self, sampling: Sampling, limit: int) -> tuple[str, bytes, int]:
@@ -94,10 +94,10 @@ class BareLlama:
                 if len(self.log) >= self.context:
                     return "full", text, count
                 token = self._pick(self.row(), sampling, grammar)
-                if C.llama_vocab_is_eog(self._vocab, token):
+                if lib.llama_vocab_is_eog(self._vocab, token):
                     return "eos", text, count
                 if grammar:
-                    C.llama_sampler_accept(grammar, token)
+                    lib.llama_sampler_accept(grammar, token)
                 self.log.append(token)
                 text, count = text + self.piece(token), count + 1
                 for stop in sampling.stop:
@@ -118,21 +118,21 @@ class BareLlama:
 
     @contextlib.contextmanager
     def _grammar(self, text: str) -> Iterator[Any]:
-        handle = C.llama_sampler_init_grammar(self._vocab, text.encode(), b"root") if text else None
+        handle = lib.llama_sampler_init_grammar(self._vocab, text.encode(), b"root") if text else None
         try:
             yield handle
         finally:
             if handle:
-                C.llama_sampler_free(handle)
+                lib.llama_sampler_free(handle)
 
     @staticmethod
     def _mask(grammar: Any, tokens: Any, row: Any) -> Any:
         """Logits of these tokens, -inf where one may not come."""
         candidates = np.zeros(tokens.size, np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)]))
         candidates["id"], candidates["logit"] = tokens, row[tokens]
-        pointer = ctypes.cast(candidates.ctypes.data, C.llama_token_data_p)
-        array = C.llama_token_data_array(data=pointer, size=tokens.size, selected=-1, sorted=False)
-        C.llama_sampler_apply(grammar, ctypes.byref(array))
+        pointer = ctypes.cast(candidates.ctypes.data, lib.llama_token_data_p)
+        array = lib.llama_token_data_array(data=pointer, size=tokens.size, selected=-1, sorted=False)
+        lib.llama_sampler_apply(grammar, ctypes.byref(array))
         return candidates["logit"]
 
     def score(self, labels: list[str]) -> list[float]:
