@@ -8,12 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from llmsh.abi.limits import HEAD_MAX
 from llmsh.kernel.clock import Clock
 
 LINES_MAX = 1000
 LINE_MAX = 1000
 """Characters of one message; what is longer is cut."""
 FOLLOWERS_MAX = 1024
+ROW_COST = 128
+"""Bytes of a row in a frame, but for its line; a character of that is at most 12."""
 
 
 class Console:
@@ -45,6 +48,17 @@ class Console:
         """Messages with a number above `after`, as far as they are kept: n, time (epoch seconds),
         up_ms (since the start), line."""
         return [row for row in self._rows if row["n"] > after]
+
+    def page(self, after: int = 0) -> list[dict[str, Any]]:
+        """The first of those rows, as many as fit the head of a frame; at least one if there is any."""
+        room, out = HEAD_MAX - ROW_COST, []
+        for row in self.rows(after):
+            line = row["line"]
+            room -= ROW_COST + len(line) * (2 if line.isascii() and line.isprintable() else 12)
+            if room < 0 and out:
+                break
+            out.append(row)
+        return out
 
     def follow(self, call: Callable[[], None]) -> Callable[[], None]:
         """Call once at the next message. Gives what takes it back."""

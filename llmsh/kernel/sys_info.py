@@ -38,16 +38,16 @@ def sys_null(kernel: "Kernel", call: Trap) -> None:
 
 
 def sys_dmesg(kernel: "Kernel", call: Trap) -> None:
-    """dmesg(2)"""
+    """dmesg(2): a page; an empty one is the end."""
     after = call["after"]
-    found = kernel.console.rows(after)
+    found = kernel.console.page(after)
     if found or not call["follow"]:
         call.ok({"rows": found})
         return
 
     def more() -> None:
         if not call.answered:
-            call.ok({"rows": kernel.console.rows(after)})
+            call.ok({"rows": kernel.console.page(after)})
 
     kernel.console.follow(more)
 

@@ -84,13 +84,15 @@ def wait(conn: Connection, pid: int, nohang: bool = False, timeout_ms: int = -1)
     return conn.call("wait", pid=pid, nohang=nohang, timeout_ms=timeout_ms)[0]
 
 
-def ps(conn: Connection, pids: Sequence[int] = ()) -> list[Row]:
-    """The call ps: a record a process, its fields in abi.records.PS."""
+def ps(conn: Connection, pids: Sequence[int] = (), after: int = 0) -> list[Row]:
+    """The call ps, every page: a record a process, its fields in abi.records.PS."""
     rows: list[Row] = []
     more = True
     while more:
+        last = rows[-1]["pid"] if rows else after
         # The first page is asked for as a daemon of minor version 0 understands it.
-        page, _ = conn.call("ps", pids=list(pids), **({"after": rows[-1]["pid"]} if rows else {}))
+        beyond: dict[str, Any] = {"after": last} if last else {}
+        page, _ = conn.call("ps", pids=list(pids), **beyond)
         rows += page["rows"]
         more = page.get("more", False)
     return rows
@@ -118,8 +120,13 @@ def logs(conn: Connection, pid: int, offset: int = 0, follow: bool = False) -> t
 
 
 def dmesg(conn: Connection, after: int = 0, follow: bool = False) -> list[Row]:
-    """The call dmesg."""
-    return list(conn.call("dmesg", after=after, follow=follow)[0]["rows"])
+    """The call dmesg: every page there is; with `follow` one, which is not empty."""
+    rows: list[Row] = []
+    while True:
+        page = list(conn.call("dmesg", after=rows[-1]["n"] if rows else after, follow=follow)[0]["rows"])
+        rows += page
+        if follow or not page:
+            return rows
 
 
 def uptime(conn: Connection) -> Row:
