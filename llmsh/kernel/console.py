@@ -51,7 +51,8 @@ class Console:
 
     def page(self, after: int = 0) -> list[dict[str, Any]]:
         """The first of those rows, as many as fit the head of a frame; at least one if there is any."""
-        room, out = HEAD_MAX - ROW_COST, []
+        room = HEAD_MAX - ROW_COST
+        out: list[dict[str, Any]] = []
         for row in self.rows(after):
             line = row["line"]
             room -= ROW_COST + len(line) * (2 if line.isascii() and line.isprintable() else 12)
