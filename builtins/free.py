@@ -1,6 +1,5 @@
 """free: cells of the models' caches, or bytes. See free(1)."""
 
-
 from llmsh.abi.light import Any, Callable
 from llmsh.lib import calls, forms, spawn, table, term
 from llmsh.lib.command import JSON, Command, flag

@@ -1,6 +1,5 @@
 """kill: send a signal to processes and groups, agents and the machine's own alike. See kill(1)."""
 
-
 from llmsh.abi import signals
 from llmsh.abi.errors import Error
 from llmsh.abi.light import signal as machine

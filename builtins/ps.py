@@ -1,6 +1,5 @@
 """ps: the processes of the kernel, as ps(1) of procps shows those of the machine. See ps(1)."""
 
-
 from llmsh.abi.light import Any
 from llmsh.lib import calls, forms, here, processes, spawn, table, term
 from llmsh.lib.command import JSON, Command, flag, takes
