@@ -183,6 +183,10 @@ def _loop(shell: Shell, editor: Editor) -> int:
         except ExitShell:
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours must not take a user's session with it
+            if shell.terminal and not os.isatty(0):
+                # The terminal is gone and its HUP with it: there is nobody to go on for.
+                hang_up(shell)
+                return 128 + signal.SIGHUP
             shell.status = failed(shell, error)
         parser = Parser(Lexer(more=prompter.more))
 
