@@ -20,6 +20,8 @@ from llmsh.programs.intake import Intake, Item
 FAN = 6
 """Answers of one level that are made into one of the next when there are more."""
 OPTION = "sentences"
+SENTENCE_MAX = 48
+"""Tokens computed for each sentence that is kept: nobody waits for those that are not."""
 Goal = Literal["answer", "part", "merge"]
 
 
@@ -115,8 +117,10 @@ def _placed(state: Placing, event: Placed) -> Turn:
     image = state.image
     if event.room <= 0:
         return ends.ended(1, f"input of {event.tokens} tokens leaves no room in the context of {image.context}")
-    direct = state.goal == "answer" and not _count(image)
-    effect = Generate(image.sampling, image.max_tokens, fd=1 if direct else -1, capture=True)
+    count = _count(image)
+    direct = state.goal == "answer" and not count
+    limit = min(image.max_tokens or SENTENCE_MAX * count, SENTENCE_MAX * count) if count else image.max_tokens
+    effect = Generate(image.sampling, limit, fd=1 if direct else -1, capture=True)
     return Answering(image, state.intake, state.notes, state.goal, state.at, event.tokens), [effect]
 
 
