@@ -110,7 +110,12 @@ class FakeDevice:
 
     def abort(self, core: int, step: int) -> None:
         """Abort the step if it is the one under way."""
-        if self._plan is not None and (self._plan.core, self._plan.no) == (core, step) and not self.hung:
+        if (
+            not self.options.deaf
+            and self._plan is not None
+            and (self._plan.core, self._plan.no) == (core, step)
+            and not self.hung
+        ):
             self._cancel()
             self._timer = self._clock.call_later(ABORT_S, self._undo)
 

@@ -45,6 +45,8 @@ class Options(NamedTuple):
     """A request on the control channel."""
     answer: int = 24
     """Bytes of an answer, about."""
+    deaf: int = 0
+    """1: a step under way cannot be aborted."""
 
     @property
     def longest(self) -> int:

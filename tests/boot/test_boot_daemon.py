@@ -79,7 +79,7 @@ def test_processes_get_term_and_their_clients_hear_of_the_end(number: int) -> No
         assert daemon.ended()[0] == 0
 
 
-LONG_STEP = "fake:ms=600000"
+LONG_STEP = "fake:ms=600000,deaf=1"
 """A step that does not end in a test's time: its process is not quiet, so TERM alone does not end it."""
 
 
