@@ -18,6 +18,8 @@ class Answer:
         self.at = at
         self.taken = at
         """Tokens of the log before this position are taken into account."""
+        self.over = ""
+        """Why it ended, if what stood in the log says so: the engine that saw it died before it told."""
         self.matcher = Matcher(sampling.stop)
         self._model = model
         self._sampler = Sampler(sampling, model.size, model.eog if sampling.ignore_eos else frozenset())
@@ -32,7 +34,16 @@ class Answer:
             if token not in self._model.eog and not self._take(token):
                 return f"token {token} at {self.taken} does not fit the grammar"
             self.taken += 1
+            self.over = self._end(token)
         return ""
+
+    def _end(self, token: int) -> str:
+        """Why the answer ends with this token, which has been taken; empty when it does not."""
+        if token in self._model.eog:
+            return lease.EOS
+        if self.matcher.stopped:
+            return lease.STOP
+        return lease.GRAMMAR if self._grammar is not None and self._grammar.ended() else ""
 
     def _take(self, token: int) -> bool:
         if self._grammar is not None and not self._grammar.accept(token):
@@ -51,15 +62,9 @@ class Answer:
     def take(self, token: int) -> str:
         """A chosen token has been appended: why the answer ends with it, or empty."""
         self.taken += 1
-        if token in self._model.eog:
-            return lease.EOS
-        if not self._take(token):
+        if token not in self._model.eog and not self._take(token):
             raise DeadEnd
-        if self.matcher.stopped:
-            return lease.STOP
-        if self._grammar is not None and self._grammar.ended():
-            return lease.GRAMMAR
-        return ""
+        return self._end(token)
 
     def close(self) -> None:
         """Give the memory back."""

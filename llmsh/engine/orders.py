@@ -84,6 +84,9 @@ class Orders:
         if fault:
             self.end(sequence, lease.FAULT, fault)
             return
+        if sequence.answer is not None and sequence.answer.over and sequence.grows(self._cache.context):
+            self.end(sequence, sequence.answer.over)
+            return
         try:
             self._cache.enter(sequence)
         except Error as exc:

@@ -353,3 +353,22 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path, engines: Callable[..., 
     assert engine.first.code == "ENOEXEC"
     engine.close()
     assert engine.process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "sampling", "why", "safe"),
+    [
+        ([*b"words STOP"], Sampling(stop=("STOP",)), lease.STOP, 6),
+        ([*b"words", EOS_TOKEN], Sampling(), lease.EOS, 5),
+        ([*b'{"a":1}'], Sampling(grammar='root ::= "{\\"a\\":1}"'), lease.GRAMMAR, 7),
+    ],
+    ids=["stop", "eos", "grammar"],
+)
+def test_an_answer_that_has_ended_in_the_log_is_not_gone_on_with(
+    engine: EngineHost, answer: list[int], sampling: Sampling, why: str, safe: int
+) -> None:
+    """The engine that saw its end died before it said so; what the kernel has is fed to the next."""
+    log = PROMPT + answer
+    engine.post(lease.Open(1, 0), lease.Feed(1, 0, log), lease.Answer(1, L, sampling))
+    halted = engine.run(1, len(log) + 20)
+    assert (halted.why, halted.pos, halted.safe, engine.rows(1)) == (why, len(log), safe, [])
