@@ -59,8 +59,9 @@ def _number(word: str) -> int:
         name = word.upper().removeprefix("SIG")
         if word.isdigit() and int(word) <= machine.NSIG - 1:
             return int(word)
-        if f"SIG{name}" in machine.Signals.__members__:
-            return int(machine.Signals[f"SIG{name}"])
+        number = getattr(machine, f"SIG{name}", None) if name.isalnum() else None
+        if isinstance(number, int):
+            return int(number)
         raise Usage(f"{word}: no such signal") from None
 
 
