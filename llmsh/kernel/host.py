@@ -17,6 +17,7 @@ from llmsh.abi.lease import (
     Step,
     ToEngine,
 )
+from llmsh.kernel.aborts import Aborts
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.core import Core
@@ -75,6 +76,7 @@ class Host:
         self.tokens_in = self.tokens_out = self.steps = 0
         self.closing = False
         self._ops: dict[int, tuple[Stream, Ended]] = {}
+        self._aborts = Aborts(device)
         self._next = 0
         self._q = 0
         self._starts = 0
@@ -127,6 +129,7 @@ class Host:
             self._hung, reason = False, "it hung"
         self.state = DEAD
         self._ops.clear()
+        self._aborts.void()
         caught = [stream for core in self.cores.values() for stream in core.void()]
         for stream in self.members:
             stream.void()
@@ -278,7 +281,7 @@ class Host:
             core, stream = leased[0]
             if len(stream) - stream.computed > LONG and not stream.hurried:
                 stream.hurried = True
-                self.device.abort(core.index, core.steps + 1)
+                self._aborts.ask(core.index, core.steps + 1, lambda: len(stream) - stream.computed > LONG)
 
     def panic(self, line: str) -> None:
         """See Port."""
@@ -335,7 +338,7 @@ class Host:
         alone = stream.leased and len(core.leased) == 1
         core.drop(stream)
         if alone:
-            self.device.abort(core.index, core.steps + 1)
+            self._aborts.ask(core.index, core.steps + 1, lambda: any(each is stream for each, _ in self._ops.values()))
         core.plan()
 
     def plan(self) -> None:
@@ -354,6 +357,7 @@ class Host:
         self.tokens_out += len(step.rows)
         self.tokens_in += sum(count for _, count in step.fed)
         core.step(step)
+        self._aborts.ended(step)
         core.plan()
 
     def _done(self, message: Done) -> None:
