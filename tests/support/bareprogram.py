@@ -24,6 +24,8 @@ class Result(NamedTuple):
     status: int
     out: bytes
     err: bytes
+    answers: list[str]
+    """What each Generate made, in order."""
 
     @property
     def text(self) -> str:
@@ -39,8 +41,7 @@ def image(unit: Unit, args: list[str], stdin: bool, options: dict[str, Any], **c
         options=unitfile.validate_options(unit, options),
         sampling=sampling,
         stdin=stdin,
-        max_tokens=unit.limits.answer,
-        **changes,
+        **{"max_tokens": unit.limits.answer, **changes},
     )
 
 
@@ -64,6 +65,7 @@ class Runner:
         made = image(unit, list(args), stdin is not None, given, context=self.llama.context, **changes)
         machine = PROGRAMS[unit.kind]
         self._left = stdin or b""
+        self._answers: list[str] = []
         outputs = {1: b"", 2: b""}
         state, effects = machine.start(made)
         while True:
@@ -74,7 +76,7 @@ class Runner:
                     outputs[effect.fd] += effect.data
                 elif isinstance(effect, p.Exit):
                     note = f"{unit.name}: {effect.note}\n".encode() if effect.note else b""
-                    return Result(effect.status, outputs[1], outputs[2] + note)
+                    return Result(effect.status, outputs[1], outputs[2] + note, self._answers)
                 else:
                     event, written_out = self._do(effect)
                     if written_out:
@@ -90,6 +92,7 @@ class Runner:
                 return self._context(effect), b""
             case p.Generate():
                 why, text, count = self.llama.generate(effect.sampling, effect.max_tokens)
+                self._answers.append(text.decode(errors="replace"))
                 event = p.Generated(why, text if effect.capture else b"", count)
                 return event, text if effect.fd == 1 else b""
             case p.Score():
