@@ -67,6 +67,7 @@ class Client:
     def run(self) -> list[Ending]:
         """Until the end. Raises Error EHOSTDOWN when the daemon goes away."""
         with self.caught:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
             while True:
                 self.events()
                 if self.done():
@@ -285,7 +286,13 @@ def run_agents(
     The caller has this OS process to itself (a command, or a shell's child after fork) and ends as
     the last agent did by leave.leave(endings[-1]). `name` stands before errors. Raises Error.
     """
-    pids = agent.start(conn, specs)
+    # A Ctrl-Z that came before we catch it would stop us and not the agents: it waits until then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTSTP,))
+    try:
+        pids = agent.start(conn, specs)
+    except Error:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
+        raise
     return attend(conn, pids, (stdin_fd, stdout_fd, stderr_fd), name=name)
 
 
