@@ -15,7 +15,7 @@ from typing import Any
 from bench import stats
 from bench.daemon import Daemon
 from bench.place import Place
-from bench.row import Row, judged
+from bench.row import Row, Skipped, judged
 from llmsh.abi.signals import KILL
 from llmsh.lib.conn import Connection
 
@@ -92,8 +92,8 @@ def prefill(victims: Victims, samples: int) -> list[float]:
         pid = victims.start(text)
         victims.until(pid, "rss", 1)
         time.sleep(random.random())
-        row = victims.row(pid)
-        assert not row["tokens_out"], f"{PROMPT_TOKENS} tokens were computed within a second: take a longer prompt"
+        if victims.row(pid)["tokens_out"]:
+            raise Skipped(f"{PROMPT_TOKENS} tokens are computed within a second here")
         out.append(victims.timed(pid))
     return out
 
