@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run timeout uptime wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -149,6 +149,12 @@ _llmsh() {
                 -C|--agent) _llmsh_agent; return ;;
             esac
             if [[ $word == -* ]]; then _llmsh_words '-e -A --all -a -d -f --full -l --long -j --jobs -H --forest -o --format -O --add -k --sort -p --pid -q --quick-pid --ppid -C --agent -t --tty -s --sid -g --group -u --user -N --deselect -T -r --running -w --cols --width --no-headers --no-heading --json --help'; return; fi
+            _llmsh_file
+            ;;
+        purge)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--json --help'; return; fi
             _llmsh_file
             ;;
         pwd)

@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps pwd renice run timeout uptime wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run timeout uptime wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -171,6 +171,9 @@ complete -c llmsh -n '__fish_seen_subcommand_from ps' -l cols -l width -r -d 'cu
 complete -c llmsh -n '__fish_seen_subcommand_from ps' -l no-headers -l no-heading -d 'no header'
 complete -c llmsh -n '__fish_seen_subcommand_from ps' -l json -d 'print one JSON record a line'
 complete -c llmsh -n '__fish_seen_subcommand_from ps' -l help -d 'show this and exit'
+complete -c llmsh -n __fish_is_first_token -a purge -d 'forget processes that have ended: statuses, journal records and logs'
+complete -c llmsh -n '__fish_seen_subcommand_from purge' -l json -d 'print one JSON record a line'
+complete -c llmsh -n '__fish_seen_subcommand_from purge' -l help -d 'show this and exit'
 complete -c llmsh -n __fish_is_first_token -a pwd -d 'print the working folder'
 complete -c llmsh -n '__fish_seen_subcommand_from pwd' -s L -l logical -d 'with links as you came (from PWD)'
 complete -c llmsh -n '__fish_seen_subcommand_from pwd' -s P -l physical -d 'without links'

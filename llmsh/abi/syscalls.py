@@ -202,6 +202,13 @@ CALLS: tuple[Call, ...] = (
         (),
     ),
     Call(
+        "purge",
+        "forget the processes that have ended: their statuses, their records, their logs",
+        (),
+        ("processes", "bytes"),
+        ("ENOSPC",),
+    ),
+    Call(
         "check",
         "compare the kernel's books; for tests and the curious",
         (),

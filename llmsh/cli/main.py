@@ -43,11 +43,14 @@ def _is_shell(argv: list[str]) -> bool:
     return not argv or "/" in argv[0] or (argv[0][:1] in "-+" and argv[0] not in ("--version", "--help", "-h"))
 
 
-def _help() -> int:
-    from llmsh.cli.typer_app import help_text
-
+def _about(option: str) -> int:
     try:
-        term.out(help_text())
+        if option == "--version":
+            term.line(f"llmsh {BUILD}")
+        else:
+            from llmsh.cli.typer_app import help_text
+
+            term.out(help_text())
     except OSError as exc:
         term.complain("llmsh", f"write error: {exc.strerror}")
         return 1
@@ -61,9 +64,6 @@ def main() -> int:
     _unix_signals()
     if _is_shell(argv):
         return _shell(argv)
-    if argv[0] in ("--help", "-h"):
-        return _help()
-    if argv[0] == "--version":
-        term.line(f"llmsh {BUILD}")
-        return 0
+    if argv[0] in ("--help", "-h", "--version"):
+        return _about(argv[0])
     return commands.invoke(argv[0], argv[1:])

@@ -4,6 +4,8 @@ Source: exit(3), wait(2). It sends no signal but PIPE (to who wrote to it) and t
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmsh.abi.limits import INIT, STATUSES_KEPT
@@ -29,6 +31,13 @@ class Statuses:
     def get(self, pid: int) -> dict[str, Any] | None:
         """What `wait` answers for this pid."""
         return self._kept.get(pid)
+
+    def purge(self, spared: Collection[int]) -> int:
+        """Forget all but those; how many went."""
+        gone = [pid for pid in self._kept if pid not in spared]
+        for pid in gone:
+            del self._kept[pid]
+        return len(gone)
 
 
 def status_of(process: Process) -> dict[str, Any]:
@@ -61,10 +70,15 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
         quiet()
     for file in process.files:
         file.close()
-    kernel.ledger.ended(process)
     kernel.statuses.add(status_of(process))
     for zombie in kernel.table.adopt(process.pid):
         reap(kernel, zombie)
+    kernel.ledger.ended(process, partial(_recorded, kernel, process))
+
+
+def _recorded(kernel: "Kernel", process: Process) -> None:
+    """The status is on disk: from now on no crash can make it another, so whoever asked may have it."""
+    process.recorded = True
     waiters, process.waiters = process.waiters, []
     for call, answer in waiters:
         if not call.answered:
@@ -74,7 +88,7 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
 
 def settle(kernel: "Kernel", process: Process) -> None:
     """Once it has ended and its output is out: tell its owner, and reap it if nobody else will."""
-    if process.alive or process.told or not all(outlet.done for outlet in process.outlets.values()):
+    if not process.recorded or process.told or not all(outlet.done for outlet in process.outlets.values()):
         return
     process.told = True
     owner = process.owner

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from llmsh.abi.errors import Error
-from llmsh.kernel.store import Ended, Record, Recovered, Started, Store, Tokens
+from llmsh.kernel.store import Ended, Purge, Record, Recovered, Started, Store, Tokens
 
 Committed = Callable[[Error | None], None]
 Post = Callable[[Callable[[], None]], object]
@@ -98,6 +98,10 @@ class Journal:
     def ended(self, record: dict[str, Any]) -> None:
         """A process has ended: pid, status, signal, reason, ended."""
         self._append(Entry(Ended(dict(record)), None))
+
+    def forget(self) -> None:
+        """Forget every process that has ended."""
+        self._append(Entry(Purge(), None))
 
     def barrier(self, committed: Committed) -> None:
         """Tell when everything before this is on disk."""

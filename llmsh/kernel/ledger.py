@@ -4,7 +4,7 @@ Accepted means journaled. A detached process's bytes go to its log only after th
 tokens they come from, so a restart neither repeats nor drops. It knows no SQL and no file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ class Journal(Protocol):
     def ended(self, record: dict[str, Any]) -> None:
         """A process has ended: pid, status, signal, reason, ended."""
 
+    def forget(self) -> None:
+        """Forget every process that has ended."""
+
     def barrier(self, committed: Committed) -> None:
         """Everything before this is on disk."""
 
@@ -42,6 +45,9 @@ class Logs(Protocol):
         """Bytes from an offset (negative: from the end) and the offset after them.
 
         Raises Error ENOENT when there is no log."""
+
+    def purge(self, spared: Collection[int]) -> int:
+        """Take all logs away but of these processes; their bytes."""
 
 
 class Ledger:
@@ -87,8 +93,8 @@ class Ledger:
         """Tokens were appended to its log."""
         self.journal.tokens(process.pid, at, tokens)
 
-    def ended(self, process: Process) -> None:
-        """It has ended."""
+    def ended(self, process: Process, recorded: Callable[[], None]) -> None:
+        """It has ended; `recorded` when that is on disk, or cannot be: an end cannot be refused."""
         self.journal.ended(
             {
                 "pid": process.pid,
@@ -98,6 +104,13 @@ class Ledger:
                 "ended": process.ended,
             }
         )
+        self.journal.barrier(lambda error: recorded())
+
+    def purge(self, spared: Collection[int], done: Callable[[int, Error | None], None]) -> None:
+        """Forget ended processes, and all logs but of the spared; `done` gets the bytes that went."""
+        count = self.logs.purge(spared)
+        self.journal.forget()
+        self.journal.barrier(lambda error: done(count, error))
 
     def sink(self, process: Process, failed: Callable[[Error], None]) -> Pipe:
         """A pipe that leads to the process's log, by way of the journal; `failed` when it cannot."""

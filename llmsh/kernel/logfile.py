@@ -6,7 +6,7 @@ begins. PID.at holds the offset at which PID.out begins. Writes go to the page c
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import STATUSES_KEPT
@@ -109,6 +109,14 @@ class Logs:
                 os.unlink(self._path(pid, suffix))
             except FileNotFoundError:
                 continue
+
+    def purge(self, spared: Collection[int]) -> int:
+        """Take all logs away but of these processes; their bytes."""
+        count = 0
+        for pid in [pid for pid in self._known if pid not in spared]:
+            count += self._size(pid, "out") + self._size(pid, "out.1")
+            self.remove(pid)
+        return count
 
     def close(self) -> None:
         """Close every file."""

@@ -47,7 +47,11 @@ class Ended(NamedTuple):
     record: dict[str, Any]
 
 
-Record = Started | Tokens | Ended
+class Purge(NamedTuple):
+    """Processes that have ended are to be forgotten."""
+
+
+Record = Started | Tokens | Ended | Purge
 
 
 class Recovered(NamedTuple):
@@ -145,6 +149,8 @@ class Store:
                 case Ended():
                     runs.pop(record.record["pid"], None)
                     self._ended(record.record)
+                case Purge():
+                    self._db.execute("DELETE FROM process WHERE ended IS NOT NULL")
         for parts in runs.values():
             self._tokens(parts)
 

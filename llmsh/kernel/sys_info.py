@@ -1,5 +1,5 @@
 """System calls on the kernel and its devices: hello, null, dmesg, uptime, free, lsdev, load, unload,
-sched, check, shutdown."""
+sched, purge, check, shutdown."""
 
 import os
 from functools import partial
@@ -120,6 +120,20 @@ def sys_sched(kernel: "Kernel", call: Trap) -> None:
                 core.switch(policy)
                 core.plan()
     call.ok({"policy": kernel.policy, "policies": list(POLICIES)})
+
+
+def sys_purge(kernel: "Kernel", call: Trap) -> None:
+    """purge(2)"""
+    spared = {process.pid for process in kernel.table}
+    forgotten = kernel.statuses.purge(spared)
+
+    def done(count: int, error: Error | None) -> None:
+        if error is not None:
+            call.fail(error)
+        else:
+            call.ok({"processes": forgotten, "bytes": count})
+
+    kernel.ledger.purge(spared, done)
 
 
 def sys_check(kernel: "Kernel", call: Trap) -> None:

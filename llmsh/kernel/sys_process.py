@@ -8,7 +8,6 @@ from llmsh.abi.errors import Error
 from llmsh.abi.limits import INIT, PS_PAGE
 from llmsh.abi.nice import clamp
 from llmsh.abi.signals import SIGNALS
-from llmsh.abi.states import ZOMBIE
 from llmsh.kernel import ending, foreground, rows, signals
 from llmsh.kernel import exec as execution
 from llmsh.kernel.caller import Caller, Trap
@@ -58,7 +57,7 @@ def sys_wait(kernel: "Kernel", call: Trap) -> None:
         _wait_any(kernel, call)
         return
     process = kernel.table.find(pid)
-    if process is None or not process.alive:
+    if process is None or process.recorded:
         kept = kernel.statuses.get(pid)
         if kept is None:
             raise Error("ECHILD", f"{pid}: no such process, and no status kept of one")
@@ -75,7 +74,7 @@ def _wait_any(kernel: "Kernel", call: Trap) -> None:
     if not children:
         raise Error("ECHILD", "this connection has no child")
     for process in children:
-        if process.state == ZOMBIE:
+        if process.recorded:
             call.ok(ending.status_of(process))
             ending.reap(kernel, process)
             return

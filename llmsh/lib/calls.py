@@ -159,6 +159,11 @@ def sched(conn: Connection, policy: str = "") -> Row:
     return conn.call("sched", policy=policy)[0]
 
 
+def purge(conn: Connection) -> Row:
+    """The call purge."""
+    return conn.call("purge")[0]
+
+
 def check(conn: Connection) -> Row:
     """The call check."""
     return conn.call("check")[0]

@@ -245,7 +245,9 @@ def test_by_hand_it_becomes_a_daemon_and_the_starter_waits_until_it_serves() -> 
     assert os.readlink(proc / "cwd") == "/"
     assert status["Umask"] == "0077"
     assert int(status["SigBlk"], 16) == 0
-    assert int(status["SigIgn"], 16) == 1 << (signal.SIGHUP - 1) | 1 << (signal.SIGPIPE - 1)
+    # What lies above the standard signals is the C library's, or the machine's that started the tests.
+    standard = (1 << 31) - 1
+    assert int(status["SigIgn"], 16) & standard == 1 << (signal.SIGHUP - 1) | 1 << (signal.SIGPIPE - 1)
     assert named == {"0": "/dev/null", "1": "/dev/null", "2": str(Path(paths.state(), "llmshd.log"))}
     assert os.getsid(pid) not in (os.getsid(0), pid)
     assert int((proc / "stat").read_text().rpartition(") ")[2].split()[4]) == 0

@@ -19,6 +19,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(xdg: Path, tiny: Path) -> Iterator[Callable[..., Daemon]]:
     """Starts daemons with the tiny model; what still runs at the end is stopped."""
     started: list[Daemon] = []
+    folder = xdg / "config" / "llmsh" / "agents.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plain.toml").write_text('kind = "prompt"\ndescription = "its text, and nothing before it"\n')
 
     def one(*options: str) -> Daemon:
         daemon = Daemon("-o", f"model={tiny}", "-o", "cells=2048", "-o", "threads=1", *options)

@@ -15,7 +15,7 @@ from tests.support.daemon import Daemon, Wire
 ENDLESS = {"ignore_eos": True, "temperature": 0}
 
 
-def run(wire: Wire, text: str = "hello", agent: str = "ask", **more: Any) -> int:
+def run(wire: Wire, text: str = "hello", agent: str = "plain", **more: Any) -> int:
     """Start an agent that reads nothing."""
     given: dict[str, Any] = {"agent": agent, "args": [text], "params": {**ENDLESS, "max_tokens": 60}, **more}
     pid: int = wire.call("run", **given)["pid"]

@@ -29,6 +29,9 @@ class SlowJournal:
     def ended(self, record: dict[str, Any]) -> None:
         pass
 
+    def forget(self) -> None:
+        pass
+
     def barrier(self, committed: Committed) -> None:
         self.waiting.append(committed)
 

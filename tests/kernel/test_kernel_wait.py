@@ -27,6 +27,23 @@ def test_wait_answers_at_the_end_and_reaps() -> None:
     assert machine.kernel.callers[client].pids == set()
 
 
+def test_a_status_is_told_only_once_it_is_on_disk() -> None:
+    machine = Machine(QUICK)
+    client = machine.client()
+    pid = client.run("say")
+    machine.memory.delay(machine.clock, 5)
+    before, after = client.post("wait", pid=pid), 0
+    machine.clock.run_until(lambda: bool(machine.memory.ends))
+    after = client.post("wait", pid=pid)
+    machine.go(4)
+    assert not {before, after} & set(client.replies)
+    assert client.exited(pid) is None
+    machine.go(2)
+    assert client.answer(before) == client.answer(after) == {"pid": pid, "status": 0, "signal": 0, "reason": ""}
+    assert client.exited(pid) is not None
+    machine.sound()
+
+
 def test_a_zombie_stays_until_it_is_waited_for() -> None:
     machine = Machine(QUICK)
     client = machine.client()
