@@ -208,8 +208,9 @@ class Machine:
         writer: Writer | None = None,
         settings: Settings | None = None,
         programs: dict[str, Program] | None = None,
+        clock: Any = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock: FakeClock = clock or FakeClock()
         self.memory = Memory()
         self.options = options or Options()
         self.writer = writer

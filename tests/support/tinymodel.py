@@ -48,6 +48,13 @@ def _vocabulary() -> tuple[list[str], list[int], list[str]]:
     return [*tokens, *SPECIAL], [int(kind) for kind in kinds], merges
 
 
+def pieces() -> list[bytes]:
+    """The bytes of each token; nothing for special ones."""
+    byte = {letter: value for value, letter in _letters().items()}
+    words = [bytes(byte[letter] for letter in token) for token in _vocabulary()[0] if token not in SPECIAL]
+    return words + [b""] * len(SPECIAL)
+
+
 def make(path: Path, *, ctx: int = 2048, seed: int = 1, bos: bool = False, template: str = TEMPLATE) -> Path:
     """Write the model."""
     tokens, kinds, merges = _vocabulary()
