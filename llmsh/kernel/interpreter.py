@@ -261,9 +261,15 @@ class Interpreter:
         return False
 
     def wake(self) -> None:
-        """The stream has a goal: let its core know, if nothing is in the way."""
+        """The stream has a goal, or an engine came: let its core know, if nothing is in the way."""
         host = self.process.host
-        if host is None or not self.stream.goal or not self._runs():
+        if host is None or not self._runs():
+            return
+        if self.process.program_state is None:
+            # Stopped while the first engine came, continued while there was none: it has not begun.
+            self.kernel.go_on(self.process)
+            return
+        if not self.stream.goal:
             return
         if not host.ready:
             self.wait("load")

@@ -317,3 +317,19 @@ def test_deterministic_text_is_the_same_in_any_company_and_after_any_loss(at: in
     machine.clock.run_until(lambda: all(map(client.exited, pids)))
     assert {bytes(client.out[pid]) for pid in pids} == {undisturbed(job, options).out}
     machine.sound()
+
+
+def test_who_is_continued_while_no_engine_is_there_begins_with_the_next() -> None:
+    """Stopped when the first engine came, it had not begun."""
+    machine = Machine(OPTIONS)
+    client = machine.client()
+    pid = client.run("say", "hello")
+    client.call("kill", pid=pid, sig=sig.STOP)
+    host = machine.kernel.hosts["fake"]
+    machine.clock.run_until(lambda: host.ready)
+    machine.device.crash(KILLED)
+    machine.clock.run_until(lambda: not host.ready)
+    client.call("kill", pid=pid, sig=sig.CONT)
+    machine.clock.run_until(lambda: bool(client.exited(pid)), 60)
+    assert end_of(client, [pid]) == undisturbed(Job("say", "hello"), OPTIONS)
+    machine.sound()
