@@ -92,10 +92,9 @@ class Process:
         self.signal = 0
         self.reason = ""
         self.timers: list[Any] = []
-        self.recorded = False
-        """Whether the journal has its end."""
-        self.told = self.waited = False
-        """Whether its owner has heard of its end; whether it has the status, so that nobody will ask again."""
+        self.recorded = self.told = self.waited = False
+        """Whether the journal has its end; whether its owner has heard of it; whether it has the status, so
+        that nobody will ask again."""
         self.waiters: list[tuple[Trap, Callable[[], None]]] = []
         """Calls that its end answers, and how."""
 
