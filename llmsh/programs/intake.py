@@ -20,8 +20,15 @@ COUNT_MAX = 32768
 """Characters of one text to count."""
 CONTEXT = 4096
 """Taken for the context where the image names none."""
-PART_MIN = 64
-_ENDS = (re.compile(r"\n\s*\n"), re.compile(r"[.!?][\"')\]]*\s|[。！？]"), re.compile(r"\n"), re.compile(r"\s"))  # noqa: RUF001 - CJK stops
+PART_MIN = 16
+_ENDS = (
+    re.compile(r"\n\s*\n"),
+    re.compile(r"[.!?][\"')\]]*\s|[。！？]"),  # noqa: RUF001 - CJK stops
+    re.compile(r"\n"),
+    re.compile(r"[,;:]\s"),
+    re.compile(r"\b[a-z]\w*\s|\s(?=[a-z])"),
+    re.compile(r"\s"),
+)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -153,8 +160,9 @@ def _part(intake: Intake) -> tuple[Intake, Effect | Item | None]:
 
 
 def _boundary(text: str, near: int) -> int:
-    """Where to cut: the last end of a paragraph in the second half before `near`, else of a
-    sentence, a line, a word, else there."""
+    """Where to cut: the last end of a paragraph in the second half before `near`, else of a sentence,
+    a line, a clause, a word in small letters or one before such (so that no name of two words is cut
+    in two), any word, else there."""
     start = near // 2
     for pattern in _ENDS:
         ends = [match.end() for match in pattern.finditer(text, start, near + 1)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,7 +113,7 @@ def test_too_long_says_both_numbers(more: bool) -> None:
 
 
 def test_smaller_puts_a_part_back_and_halves_until_it_is_no_use() -> None:
-    inn = intake.opened(image("prompt", unit=PARTS))
+    inn = intake.opened(image("prompt", unit=msgspec.structs.replace(PARTS, part=PART_MIN + 1)))
     half = intake.smaller(inn, "some text")
     assert half is not None
     assert (half.budget, half.text) == (PART_MIN, "some text\n\n")
@@ -165,3 +166,17 @@ def test_which_supply_is_the_units_option() -> None:
     assert isinstance(supply.opened(image("classify", options={"lines": True})), lines.Lines)
     for options in ({}, {"lines": False}, {"lines": "yes"}):
         assert isinstance(supply.opened(image("classify", options=options)), intake.Intake)
+
+
+@pytest.mark.parametrize(
+    ("text", "near", "before"),
+    [
+        ("One came. Two went to see", 16, "One came. "),
+        ("when it rained, Anna came in", 24, "when it rained, "),
+        ("on the day that Emma Larsen came", 22, "on the day that "),
+        ("the old town where Emma Larsen came", 33, "the old town where Emma Larsen "),
+        ("EMMA LARSEN CAME", 13, "EMMA LARSEN "),
+    ],
+)
+def test_no_name_of_two_words_is_cut_where_it_can_be_helped(text: str, near: int, before: str) -> None:
+    assert text[: intake._boundary(text, near)] == before
