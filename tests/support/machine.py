@@ -3,7 +3,7 @@
 A Client speaks to it as a connection does, frame by frame, and keeps what it hears.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from llmsh.abi.errors import Error
@@ -62,6 +62,14 @@ class Memory:
     def barrier(self, committed: Committed) -> None:
         error = Error("ENOSPC") if self.full else None
         self._later(lambda: committed(error))
+
+    def forget(self) -> None:
+        self.ends = []
+
+    def purge(self, spared: Collection[int]) -> int:
+        count = sum(len(text) for pid, text in self.texts.items() if pid not in spared)
+        self.texts = {pid: text for pid, text in self.texts.items() if pid in spared}
+        return count
 
     def append(self, pid: int, data: bytes) -> None:
         self.texts.setdefault(pid, bytearray()).extend(data)
