@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.bareprogram import Runner
 
-pytestmark = [pytest.mark.soak, pytest.mark.smollm2, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.smollm2, pytest.mark.timeout(900)]
 
-FOUND, SORTED = 0.6, 0.45
+FOUND, SORTED = 0.7, 0.6
 """Shares of the names that are found, and that are found and of the right type."""
 P, L, O = "person", "place", "organization"  # noqa: E741  # columns of the table
 TABLE: list[tuple[str, dict[str, str]]] = [
@@ -52,9 +52,9 @@ def test_plain_names_are_found_and_none_is_made_up(runner: Runner) -> None:
 
 
 def test_a_text_of_several_parts_is_one_document(runner: Runner) -> None:
-    text = "\n\n".join(text for text, _ in TABLE[:9])
+    text = " ".join(text for text, _ in TABLE[:6])
     result = runner.run("ner", stdin=text.encode())
     document = json.loads(result.out)
     assert result.text.count("\n") == 1
-    assert any(name in document for name in TABLE[0][1])
-    assert any(name in document for _, names in TABLE[6:9] for name in names)
+    wanted = [name for _, names in TABLE[:6] for name in names]
+    assert sum(any(name in key for key in document) for name in wanted) >= len(wanted) / 3, document

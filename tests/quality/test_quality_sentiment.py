@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.bareprogram import Runner
 
-pytestmark = [pytest.mark.soak, pytest.mark.smollm2, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.smollm2, pytest.mark.timeout(900)]
 
 FLOOR = 15
 TABLE = [

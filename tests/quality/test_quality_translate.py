@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.bareprogram import Runner
 
-pytestmark = [pytest.mark.soak, pytest.mark.smollm2, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.smollm2, pytest.mark.timeout(900)]
 
 LINES = [
     "The dog is in the kitchen.",
@@ -34,7 +34,7 @@ FRENCH = r"\b(le|la|les|l|un|une|des|du|de|est|sont|je|j|nous|vous|il|elle|ils|e
 GERMAN = r"\b(der|die|das|ein|eine|ist|sind|ich|wir|sie|er|es|und|in|im|am|mein|meine|nicht|mit|zu|auf|guten?)\b"
 
 
-@pytest.mark.parametrize(("language", "words", "lines"), [("fr", FRENCH, LINES), ("de", GERMAN, LINES[:6])])
+@pytest.mark.parametrize(("language", "words", "lines"), [("fr", FRENCH, LINES), ("de", GERMAN, LINES[:4])])
 def test_no_line_is_empty_or_as_it_was(runner: Runner, language: str, words: str, lines: list[str]) -> None:
     result = runner.run("translate", stdin="".join(f"{line}\n" for line in lines).encode(), lang=language)
     assert (result.status, result.err) == (0, b"")
