@@ -17,7 +17,8 @@ COMMAND = Command(
         flag("-L", "--table", help="list names and numbers"),
     ),
     operands="pid",
-    notes="A negative PID is a process group (after -- or a signal). 0 as the signal only asks whether the "
+    notes="A negative PID is a process group (after -- or a signal), -1 every agent and 0 the caller's own "
+    "group; pids up to 4194303 are the machine's own. 0 as the signal only asks whether the "
     "process is there. STOP answers once the process has stopped.",
 )
 

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     if len(given.operands) != 1:
         raise Usage("which process? (one pid)")
     pid = targets.pid(given.operands[0])
-    conn = spawn.running()
+    conn = spawn.remembering()
     if conn is None:
         raise targets.no_such(pid)
     lines = given.number("lines", -1)

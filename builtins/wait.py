@@ -4,6 +4,7 @@ import select
 import time
 
 from llmsh.abi.errors import Error
+from llmsh.abi.limits import PID_FIRST
 from llmsh.lib import spawn, targets, term
 from llmsh.lib.command import JSON, Command, flag, takes
 from llmsh.lib.conn import Connection
@@ -62,15 +63,15 @@ def main(argv: list[str]) -> int:
         raise Usage("a pid, not a group")
     if not pids:
         return 0  # outside the shell there are no children of ours
-    foreign = [pid for pid in pids if not targets.is_agent(pid)]
+    foreign = [pid for pid in pids if pid < PID_FIRST]
     for pid in foreign:
         term.complain("wait", f"{pid}: not a child of this shell")
-    conn = spawn.running()
+    conn = spawn.remembering()
     if conn is None:
         for pid in set(pids) - set(foreign):
             term.complain("wait", targets.no_such(pid).detail)
         return 127
-    asked = {pid: conn.begin("wait", pid=pid) for pid in pids if targets.is_agent(pid)}
+    asked = {pid: conn.begin("wait", pid=pid) for pid in pids if pid >= PID_FIRST}
     limit = given.real("timeout", 0)
     until = time.monotonic() + limit if given.flag("timeout") else 0.0
     codes = dict.fromkeys(foreign, 127)

@@ -51,6 +51,11 @@ def lock() -> str:
     return os.path.join(state(), "llmshd.lock")
 
 
+def journal() -> str:
+    """The daemon's database: processes, token logs, exit statuses."""
+    return os.path.join(state(), "journal.db")
+
+
 def units() -> list[str]:
     """Folders searched for units: the user's, the system's, the shipped ones."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -72,7 +72,7 @@ class Daemon:
     def _open(self) -> None:
         """Journal, then kernel, then server. Raises Error when the journal cannot be used."""
         state = paths.state()
-        store = Store(os.path.join(state, "journal.db"))
+        store = Store(paths.journal())
         reserve = Reserve(os.path.join(state, "reserve"))
         self.journal = Journal(store, reserve, self.loop.call_soon_threadsafe, self._say_soon)
         self.logs = Logs(os.path.join(state, "logs"), self.console.say, self.config.output_max_bytes)

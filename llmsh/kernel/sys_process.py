@@ -16,6 +16,8 @@ from llmsh.kernel.proc import Process
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
 
+EVERYBODY = -1
+
 
 def sys_run(kernel: "Kernel", call: Trap) -> None:
     """run(2)"""
@@ -35,7 +37,10 @@ def sys_kill(kernel: "Kernel", call: Trap) -> None:
     number = call["sig"]
     if number and number not in SIGNALS:
         raise Error("EINVAL", f"{number}: no such signal")
-    targets = _target(kernel, call["pid"])
+    everybody = call["pid"] == EVERYBODY
+    targets = [each for each in kernel.table if each.alive] if everybody else _target(kernel, call["pid"])
+    if not targets:
+        raise Error("ESRCH", "no process")
     left = len(targets)
 
     def done() -> None:

@@ -146,6 +146,14 @@ def connect() -> Connection:
         os.close(lock)
 
 
+def remembering() -> Connection | None:
+    """A connection to ask about what has been: a daemon that left a journal is started again to read it;
+    None when there never was one. Raises Error."""
+    conn = _try()
+    left = conn is None and os.path.exists(paths.journal())
+    return connect() if left else conn
+
+
 def running() -> Connection | None:
     """A connection to the daemon if one runs; None when the machine is empty. Raises Error."""
     return _try()

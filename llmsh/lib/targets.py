@@ -1,22 +1,26 @@
 """Processes named on a command line: pids, groups, and signals by name. Source: kill(1).
 
-Pids up to 2**22 are the machine's own, those above are agents: one number means one thing.
+Pids up to 2**22 are the machine's own, those above are agents: one number means one thing. 1 is init,
+ours and the machine's, and takes nothing from here; -1 is every agent, never every process of the machine.
 """
 
 import os
 
 from llmsh.abi import signals
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import PID_FIRST
+from llmsh.abi.limits import INIT, PID_FIRST
 from llmsh.lib import calls, spawn
 from llmsh.lib.conn import Connection
 from llmsh.lib.options import Usage
 
+EVERYBODY = -1
+"""Every agent."""
+
 
 def pid(word: str) -> int:
-    """A pid, or a group when negative. Raises Usage."""
+    """A pid, a group when negative, 0 for the caller's own group. Raises Usage."""
     text = word[1:] if word[:1] == "-" else word
-    if not (text.isascii() and text.isdigit()) or int(text) == 0 or int(text) >= 1 << 53:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 1 << 53:
         raise Usage(f"{word!r} is not a pid")
     return int(word)
 
@@ -30,8 +34,10 @@ def signal(word: str) -> int:
 
 
 def is_agent(number: int) -> bool:
-    """Whether this pid (or group, negative) is an agent's."""
-    return abs(number) >= PID_FIRST
+    """Whether this pid (or group, negative) is an agent's. Raises Error EPERM for init's."""
+    if number == INIT:
+        raise Error("EPERM", "1: init takes no signal and no nice value")
+    return number == EVERYBODY or abs(number) >= PID_FIRST
 
 
 def no_such(number: int) -> Error:
@@ -65,8 +71,6 @@ class Machine:
         try:
             if is_agent(number):
                 calls.kill(self.conn(number), number, sig)
-            elif number < 0:
-                os.killpg(-number, sig)
             else:
                 os.kill(number, sig)
         except ProcessLookupError:

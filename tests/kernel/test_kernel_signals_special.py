@@ -137,7 +137,7 @@ def test_a_group_hears_together_and_each_member_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("pid", "number", "code"),
-    [(99, 9, "ESRCH"), (-99, 9, "ESRCH"), (1, 9, "EPERM"), (0, 9, "EINVAL"), (-1, 9, "EINVAL"), (None, 33, "EINVAL")],
+    [(99, 9, "ESRCH"), (-99, 9, "ESRCH"), (1, 9, "EPERM"), (0, 9, "EINVAL"), (None, 33, "EINVAL")],
 )
 def test_who_cannot_be_signalled(pid: int | None, number: int, code: str) -> None:
     machine = Machine()
@@ -197,3 +197,15 @@ def test_a_stopped_client_is_continued_with_its_agent() -> None:
     client.peer.held = True
     machine.client(pid=300).call("kill", pid=pid, sig=sig.CONT)
     assert (client.peer.continued, client.peer.held) == (1, False)
+
+
+def test_minus_one_is_every_process() -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    pids = [client.run("say") for _ in range(3)]
+    machine.go(1)
+    assert client.call("kill", pid=-1, sig=sig.KILL) == {"sent": 3}
+    machine.go(1)
+    assert [(client.exited(pid) or {}).get("status") for pid in pids] == [137] * 3
+    with pytest.raises(Error, match="no process"):
+        client.call("kill", pid=-1, sig=sig.KILL)

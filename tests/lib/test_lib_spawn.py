@@ -120,3 +120,28 @@ def test_a_runtime_folder_that_is_a_link_is_refused(machine: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (126, 1)
     assert "is a link" in done.stderr
     folder.unlink()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_who_asks_about_what_has_been_starts_the_daemon_that_knows_it(end: str) -> None:
+    pid = llmsh("run", "-d", *RUN[1:]).stdout.strip()
+    assert llmsh("wait", pid).returncode == 0
+    said = llmsh("logs", pid).stdout
+    running = llmsh("run", "-d", "--ignore-eos", "--max-tokens", "0", "ask", "x").stdout.strip()
+    if end == "stop":
+        assert llmsh("daemon", "stop", "--grace", "0").returncode == 0
+    else:
+        gone = os.pidfd_open(pid_of_the_daemon())
+        signal.pidfd_send_signal(gone, signal.SIGKILL)
+        select.select([gone], [], [])
+        os.close(gone)
+    assert llmsh("wait", pid).returncode == 0
+    assert llmsh("daemon", "stop").returncode == 0
+    assert llmsh("logs", pid).stdout == said != ""
+    assert llmsh("wait", running).returncode == 137
+
+
+def test_an_empty_machine_stays_empty() -> None:
+    for words in (("wait", "4194304"), ("logs", "4194304"), ("ps",), ("kill", "4194304"), ("free",), ("dmesg",)):
+        llmsh(*words)
+    assert llmsh("daemon", "status").returncode != 0
