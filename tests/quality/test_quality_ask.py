@@ -1,4 +1,4 @@
-"""ask: 20 questions whose answer holds the right word for at least 13."""
+"""ask: 20 questions whose answer holds the right word for at least 15."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.support.bareprogram import Runner
 
 pytestmark = [pytest.mark.smollm2, pytest.mark.timeout(900)]
 
-FLOOR = 13
+FLOOR = 15
 TABLE = [
     ("What is the capital of Germany?", "Berlin"),
     ("What is the capital of Japan?", "Tokyo"),
