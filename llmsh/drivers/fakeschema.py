@@ -12,21 +12,23 @@ _KNOWN = {"type", "properties", "required", "items", "enum", "const", "title", "
 _LEAVES: dict[str, Any] = {"string": "word", "integer": 1, "number": 1.5, "boolean": True, "null": None}
 
 
-def smallest(schema: dict[str, Any], path: str = "$") -> Any:
+def smallest(schema: Any, path: str = "") -> Any:
     """A value that the schema allows. ValueError with the path of what is not supported."""
+    if type(schema) is not dict:
+        raise ValueError(f"schema: {path or '/'}: not a schema (an object or true)")
     for key in sorted(set(schema) - _KNOWN):
-        raise ValueError(f"{path}.{key}: keyword not supported")
+        raise ValueError(f"schema: {path}/{key}: keyword is not supported")
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type", "object")
     if kind == "object":
-        return {name: smallest(sub, f"{path}.{name}") for name, sub in schema.get("properties", {}).items()}
+        return {name: smallest(sub, f"{path}/properties/{name}") for name, sub in schema.get("properties", {}).items()}
     if kind == "array":
-        return [smallest(schema.get("items", {"type": "string"}), f"{path}[]")]
+        return [smallest(schema.get("items", {"type": "string"}), f"{path}/items")]
     if kind not in _LEAVES:
-        raise ValueError(f"{path}.type: {kind} not supported")
+        raise ValueError(f"schema: {path}/type: no such type: {json.dumps(kind)}")
     return _LEAVES[kind]
 
 
@@ -34,8 +36,6 @@ def grammar(text: str) -> str:
     """The grammar of a schema given as JSON text. ValueError with one line."""
     try:
         schema = json.loads(text)
-    except ValueError as exc:
-        raise ValueError("$: not JSON") from exc
-    if type(schema) is not dict:
-        raise ValueError("$: not an object")
+    except (ValueError, RecursionError) as exc:
+        raise ValueError("schema: /: not JSON") from exc
     return JSON_GRAMMAR + json.dumps(smallest(schema))

@@ -209,10 +209,16 @@ def test_a_schema_becomes_a_grammar_whose_answer_is_a_document() -> None:
     bench.begin(sampling=lease.Sampling(grammar=made)).post(lease.Lease(1, 0, 200)).idle()
     assert bench.text() == b'{"name": "word", "n": 3}'
     assert bench.kernel.of(lease.Halted)[0].why == lease.GRAMMAR
-    assert (
-        bench.ask(lease.Schema(0, '{"properties":{"a":{"pattern":"x"}}}')).error == "$.a.pattern: keyword not supported"
-    )
-    assert bench.ask(lease.Schema(0, "[")).error == "$: not JSON"
+    for schema, error in (
+        (
+            '{"properties":{"a":{"items":{"pattern":"x"},"type":"array"}}}',
+            "/properties/a/items/pattern: keyword is not supported",
+        ),
+        ('{"properties":{"a":true}}', "/properties/a: not a schema (an object or true)"),
+        ('{"type":"colour"}', '/type: no such type: "colour"'),
+        ("[", "/: not JSON"),
+    ):
+        assert bench.ask(lease.Schema(0, schema)).error == f"schema: {error}"
 
 
 def test_options_in_the_name() -> None:
