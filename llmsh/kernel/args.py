@@ -54,11 +54,11 @@ _KINDS = {
 def _one(call: Call, arg: Arg, value: Any) -> Any:
     fits, wanted = _KINDS[arg.kind]
     if not fits(value):
-        raise Error("EINVAL", f"{call.name}: {arg.name} must be {wanted}")
+        raise Error("EINVAL", f"{arg.name} must be {wanted}")
     measure = value if arg.kind in ("int", "num") else 0 if arg.kind == "bool" else _size(arg, value)
     if arg.kind != "bool" and not arg.low <= measure <= arg.high:
         code = "E2BIG" if arg.kind == "strs" else "EINVAL"
-        raise Error(code, f"{call.name}: {arg.name} must be from {arg.low} to {arg.high}, not {measure}")
+        raise Error(code, f"{arg.name} must be from {arg.low} to {arg.high}, not {measure}")
     return value
 
 
@@ -68,17 +68,17 @@ def checked(call: Call, given: Any) -> dict[str, Any]:
     Raises Error EINVAL (E2BIG for a list that is too long) with the argument's name.
     """
     if not isinstance(given, dict):
-        raise Error("EINVAL", f"{call.name}: args must be a map")
+        raise Error("EINVAL", "args must be a map")
     known = {arg.name for arg in call.args}
     for name in given:
         if name not in known:
-            raise Error("EINVAL", f"{call.name}: no argument {str(name)[:64]!r}")
+            raise Error("EINVAL", f"no argument {str(name)[:64]!r}")
     out: dict[str, Any] = {}
     for arg in call.args:
         if arg.name in given:
             out[arg.name] = _one(call, arg, given[arg.name])
         elif arg.required:
-            raise Error("EINVAL", f"{call.name}: {arg.name} is missing")
+            raise Error("EINVAL", f"{arg.name} is missing")
         else:
             out[arg.name] = arg.default
     return out

@@ -23,7 +23,7 @@ def sys_pipe(kernel: "Kernel", call: Trap) -> None:
     if len(caller.pipes) >= PIPES_MAX:
         raise Error("EAGAIN", f"{PIPES_MAX} pipes of this connection have a free end")
     if call["capacity"] and call["capacity"] < PIPE_MIN:
-        raise Error("EINVAL", f"pipe: capacity must be at least {PIPE_MIN}")
+        raise Error("EINVAL", f"capacity must be at least {PIPE_MIN}")
     kernel.pipes += 1
     pipe = Pipe(call["capacity"] or kernel.settings.pipe_capacity, kernel.pipes)
     caller.pipes[pipe.ident] = pipe
