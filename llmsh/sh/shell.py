@@ -122,7 +122,11 @@ class Shell:
 
     def held_back(self) -> str:
         """Why an interactive shell should not end now; asked again at once, it may."""
-        if not self.interactive or self._warned == self.turn - 1 or not any(job.stopped for job in self.jobs):
+        if not self.interactive or self._warned == self.turn - 1:
+            return ""
+        # One that was killed since the prompt holds nobody back.
+        self.jobs.poll()
+        if not any(job.stopped for job in self.jobs):
             return ""
         self._warned = self.turn
         return "there are stopped jobs"

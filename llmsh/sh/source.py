@@ -12,6 +12,7 @@ from llmsh.sh.redirect import cause, private
 LINE_MAX = 1 << 20
 """Bytes of one line."""
 _BLOCK = 1 << 16
+BOM = "\ufeff"
 
 
 class String:
@@ -116,7 +117,12 @@ class Input:
 
 
 def check(text: str, line: int) -> str:
-    """The text, if it is one that a shell may read. Raises ShellSyntaxError."""
+    """The text, if it is one that a shell may read. Raises ShellSyntaxError.
+
+    A byte order mark, which some editors put before the first line, is no part of it.
+    """
+    if line == 1:
+        text = text.removeprefix(BOM)
     if (at := text.find("\0")) >= 0:
         raise ShellSyntaxError(line + text.count("\n", 0, at), "a NUL byte: this is no script")
     return text

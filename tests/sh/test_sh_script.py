@@ -66,6 +66,18 @@ def test_a_script_has_its_name_and_arguments(tmp_path: Path) -> None:
     assert run("--", "./s", cwd=tmp_path)[2] == 7
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_command(tmp_path: Path) -> None:
+    text = "\ufeffecho one\n\ufeffecho two\n"
+    (tmp_path / "s").write_text(text, encoding="utf-8")
+    (tmp_path / "shebang").write_text("\ufeff#!/usr/bin/env llmsh\necho one", encoding="utf-8")
+    with (tmp_path / "s").open("rb") as file:
+        seeks = subprocess.run(LLMSH, stdin=file, env=environment(), capture_output=True, timeout=60, check=False)
+    assert seeks.stdout == b"one\n"
+    for shown in (run("./s", cwd=tmp_path), run(stdin=text.encode()), run("-c", text)):
+        assert shown == ("one\n", "llmsh: \ufeffecho: not found\n", 127)
+    assert run("./shebang", cwd=tmp_path) == ("one\n", "", 0)
+
+
 def test_a_script_that_cannot_be_read(tmp_path: Path) -> None:
     assert run("./none", cwd=tmp_path)[1:] == ("llmsh: ./none: no such file or directory\n", 127)
     assert run("./", cwd=tmp_path)[1:] == ("llmsh: ./: is a directory\n", 126)
