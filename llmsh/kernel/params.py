@@ -104,6 +104,15 @@ def _limits(unit: Unit, given: Mapping[str, Any]) -> Limits:
     return Limits(**fields)
 
 
+def _kind(unit: Unit, given: Mapping[str, Any]) -> None:
+    """Nothing is asked for that this kind of agent would ignore."""
+    for name in ("scores", "json"):
+        if given.get(name) and unit.kind != "classify":
+            raise _bad(name, f"an agent that classifies: {unit.name} is of kind {unit.kind}")
+    if given.get("schema") and unit.kind == "classify":
+        raise _bad("schema", f"an agent that writes: {unit.name} is of kind classify")
+
+
 def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
     """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
     for name, value in given.items():
@@ -114,6 +123,7 @@ def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
             raise Error("EINVAL", f"no parameter {name[:64]!r}")
         if name in _FLAGS and not isinstance(value, bool):
             raise _bad(name, "true or false")
+    _kind(unit, given)
     schema = given.get("schema", unit.schema)
     if not isinstance(schema, str):
         raise _bad("schema", "JSON text")

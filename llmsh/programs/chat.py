@@ -12,6 +12,7 @@ import msgspec
 from llmsh.abi import signals
 from llmsh.abi.lease import Piece
 from llmsh.abi.program import (
+    Compiled,
     Context,
     Effect,
     Event,
@@ -26,7 +27,8 @@ from llmsh.abi.program import (
     Turn,
     Write,
 )
-from llmsh.programs import ends, lines, turns
+from llmsh.programs import ends, grammar, lines, turns
+from llmsh.programs.grammar import Compiling
 from llmsh.programs.intake import CONTEXT, Item
 from llmsh.programs.lines import Lines
 
@@ -111,9 +113,18 @@ def _generated(state: Answering, event: Generated) -> Turn:
     end: list[Effect] = [] if event.text.endswith(b"\n") else [Write(1, b"\n")]
     if event.why == "full" and not _shift(image):
         return ends.Ended(), [*end, *ends.ended(1, ends.full(image, state.tokens, event))[1]]
-    answer = Piece("assistant", event.text.decode(errors="replace").strip())
-    after, effects = _read(image, state.lines, (*state.said, answer), state.status, state.lines.dirty)
+    torn = "" if event.why == "int" else grammar.torn(image, event)
+    end += [ends.say(image, torn)] if torn else []
+    said = (*state.said, Piece("assistant", event.text.decode(errors="replace").strip()))
+    after, effects = _read(image, state.lines, said, state.status or int(bool(torn)), state.lines.dirty)
     return after, [*end, *effects]
+
+
+def _open(image: Image) -> Turn:
+    inn = lines.opened(image)
+    if image.args and image.tty and not inn.more:
+        inn = msgspec.structs.replace(inn, more=True)
+    return _read(image, inn, (), 0, dirty=False)
 
 
 def _interrupted(state: Reading, event: Signal) -> Turn:
@@ -130,14 +141,11 @@ class Chat:
 
     kind = "chat"
     catches = frozenset({signals.INT})
-    states: Any = Reading | Placing | Answering | ends.Ended
+    states: Any = Compiling | Reading | Placing | Answering | ends.Ended
 
     def start(self, image: Image) -> Turn:
         """Text arguments are the first turn; without `-` among them and no terminal, the only one."""
-        inn = lines.opened(image)
-        if image.args and image.tty and not inn.more:
-            inn = msgspec.structs.replace(inn, more=True)
-        return _read(image, inn, (), 0, dirty=False)
+        return grammar.compiling(image) or _open(image)
 
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
@@ -146,6 +154,8 @@ class Chat:
                 return _interrupted(state, event)
             case _, Refused():
                 return ends.refused(event)
+            case Compiling(), Compiled():
+                return _open(grammar.held(state.image, event))
             case Reading(), _:
                 inn = lines.receive(state.lines, event)
                 return _read(state.image, inn, state.said, state.status, state.lines.dirty)

@@ -24,7 +24,8 @@ from llmsh.abi.program import (
     Turn,
     Write,
 )
-from llmsh.programs import documents, ends, items, supply, turns
+from llmsh.programs import documents, ends, grammar, items, supply, turns
+from llmsh.programs.grammar import Compiling
 from llmsh.programs.intake import Intake
 from llmsh.programs.items import Progress
 
@@ -36,18 +37,11 @@ class Job(msgspec.Struct, frozen=True):
     """What stays from item to item."""
 
     image: Image
-    grammar: str = ""
     document: Any = None
     """The parts so far."""
     seen: bool = False
     cut: bool = False
     """That an answer was cut: the status is 1 at the end."""
-
-
-class Compiling(msgspec.Struct, tag=True, frozen=True):
-    """Waits for Compiled."""
-
-    job: Job
 
 
 class Reading(msgspec.Struct, tag=True, frozen=True):
@@ -156,7 +150,7 @@ class Extract:
 
     def start(self, image: Image) -> Turn:
         """The schema first: a broken one reads nothing."""
-        return Compiling(Job(image)), [Compile(image.unit.schema)]
+        return Compiling(image), [Compile(image.unit.schema)]
 
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
@@ -167,14 +161,13 @@ class Extract:
             case _, Refused():
                 return ends.refused(event)
             case Compiling(), Compiled():
-                job = msgspec.structs.replace(state.job, grammar=event.grammar)
-                return _read(job, Progress(supply.opened(job.image)))
+                image = grammar.held(state.image, event)
+                return _read(Job(image), Progress(supply.opened(image)))
             case Reading(), _:
                 inn = supply.receive(state.progress.supply, event)
                 return _read(state.job, msgspec.structs.replace(state.progress, supply=inn))
             case Placing(), Placed():
-                sampling = msgspec.structs.replace(state.job.image.sampling, grammar=state.job.grammar)
-                effect = Generate(sampling, state.job.image.max_tokens, fd=-1, capture=True)
+                effect = Generate(state.job.image.sampling, state.job.image.max_tokens, fd=-1, capture=True)
                 return Answering(state.job, state.progress, state.text, event.tokens), [effect]
             case Answering(), Generated():
                 return _generated(state, event)

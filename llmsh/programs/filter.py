@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from llmsh.abi.program import Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
-from llmsh.programs import ends, lines, turns
+from llmsh.abi.program import Compiled, Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
+from llmsh.programs import ends, grammar, lines, turns
+from llmsh.programs.grammar import Compiling
 from llmsh.programs.intake import Item
 from llmsh.programs.lines import Lines
 
@@ -67,6 +68,8 @@ def _lost(image: Image, after: Lines, note: str) -> Turn:
 def _generated(state: Answering, event: Generated) -> Turn:
     if event.why == "full":
         return _lost(state.image, state.lines, ends.full(state.image, state.tokens, event))
+    if torn := grammar.torn(state.image, event):
+        return _lost(state.image, state.lines, torn)
     line = " ".join(event.text.decode(errors="replace").split("\n"))
     line = line.strip() if state.image.unit.strip else line
     after, effects = _read(state.image, state.lines, state.status, state.lines.dirty)
@@ -89,11 +92,11 @@ class Filter:
 
     kind = "filter"
     catches: frozenset[int] = frozenset()
-    states: Any = Reading | Placing | Answering | ends.Ended
+    states: Any = Compiling | Reading | Placing | Answering | ends.Ended
 
     def start(self, image: Image) -> Turn:
-        """Begin with the first line."""
-        return _read(image, lines.opened(image), 0, dirty=False)
+        """Begin with the first line; a schema first."""
+        return grammar.compiling(image) or _read(image, lines.opened(image), 0, dirty=False)
 
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
@@ -102,6 +105,9 @@ class Filter:
                 return _lost(state.image, state.lines, event.detail)
             case _, Refused():
                 return ends.refused(event)
+            case Compiling(), Compiled():
+                image = grammar.held(state.image, event)
+                return _read(image, lines.opened(image), 0, dirty=False)
             case Reading(), _:
                 return _read(state.image, lines.receive(state.lines, event), state.status, state.lines.dirty)
             case Placing(), Placed():

@@ -5,7 +5,7 @@ answers are printed at the end, a line each. Once there are more than FAN of the
 made into one, and so on with those: any length takes bounded room and gives a bounded answer.
 
 A unit's option `sentences` (an int) keeps the first so many of each answer; such an answer goes out
-when it is done.
+when it is done. With a JSON schema every answer is a document of it, and whole.
 """
 
 from typing import Any, Literal
@@ -13,8 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from llmsh.abi.errors import Error
-from llmsh.abi.program import Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
-from llmsh.programs import ends, intake, sentences, turns
+from llmsh.abi.program import Compiled, Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
+from llmsh.programs import ends, grammar, intake, sentences, turns
+from llmsh.programs.grammar import Compiling
 from llmsh.programs.intake import Intake, Item
 
 FAN = 6
@@ -102,8 +103,8 @@ def _finish(notes: tuple[Note, ...]) -> Turn:
 
 
 def _count(image: Image) -> int:
-    """How many sentences of an answer are kept; 0 is all."""
-    value = image.options.get(OPTION)
+    """How many sentences of an answer are kept; 0 is all. A document has none."""
+    value = 0 if image.sampling.grammar else image.options.get(OPTION)
     return value if type(value) is int and value > 0 else 0
 
 
@@ -139,8 +140,10 @@ def _generated(state: Answering, event: Generated) -> Turn:
         end: list[Effect] = [] if event.text.endswith(b"\n") else [Write(1, b"\n")]
         if _count(image):
             end = [Write(1, f"{_text(image, event)}\n".encode())]
-        full = event.why == "full"
-        return ends.Ended(), [*end, *ends.ended(int(full), ends.full(image, state.tokens, event) if full else "")[1]]
+        note = ends.full(image, state.tokens, event) if event.why == "full" else grammar.torn(image, event)
+        return ends.Ended(), [*end, *ends.ended(int(bool(note)), note)[1]]
+    if torn := grammar.torn(image, event):
+        return ends.ended(1, torn)
     text = _text(image, event)
     notes, at = state.notes, state.at
     if state.goal == "part":
@@ -154,11 +157,11 @@ class Prompt:
 
     kind = "prompt"
     catches: frozenset[int] = frozenset()
-    states: Any = Reading | Placing | Answering | ends.Ended
+    states: Any = Compiling | Reading | Placing | Answering | ends.Ended
 
     def start(self, image: Image) -> Turn:
-        """Begin to read, or answer the text arguments."""
-        return _read(image, intake.opened(image), (), dirty=False)
+        """Begin to read, or answer the text arguments; a schema first."""
+        return grammar.compiling(image) or _read(image, intake.opened(image), (), dirty=False)
 
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
@@ -167,6 +170,9 @@ class Prompt:
                 return _refused(state, event)
             case _, Refused():
                 return ends.refused(event)
+            case Compiling(), Compiled():
+                image = grammar.held(state.image, event)
+                return _read(image, intake.opened(image), (), dirty=False)
             case Reading(), _:
                 return _read(state.image, intake.receive(state.intake, event), state.notes, state.intake.dirty)
             case Placing(), Placed():

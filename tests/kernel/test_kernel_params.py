@@ -68,3 +68,22 @@ names = st.sampled_from(sorted({*_RANGES, *_LIMITS, *_FLAGS, "stop", "logit_bias
 def test_whatever_is_given_is_refused_or_can_be_sent_to_an_engine(given: dict[str, Any]) -> None:
     with contextlib.suppress(Error):
         lease.pack(lease.Answer(1, 0, merge(UNIT, given).sampling))
+
+
+CLASSIFY = Unit(name="sort", kind="classify", description="d", labels=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "key", "value"),
+    [(UNIT, "scores", True), (UNIT, "json", True), (CLASSIFY, "schema", "{}")],
+)
+def test_what_a_kind_would_ignore_is_refused(unit: Unit, key: str, value: Any) -> None:
+    with pytest.raises(Error, match=f"^{key}: expected an agent that") as caught:
+        merge(unit, {key: value})
+    assert caught.value.status == 2
+    assert unit.kind in caught.value.detail
+
+
+def test_what_a_kind_knows_is_taken() -> None:
+    assert merge(CLASSIFY, {"scores": True, "json": True}).scores
+    assert merge(UNIT, {"scores": False, "schema": '{"type":"object"}'}).schema == '{"type":"object"}'

@@ -44,7 +44,8 @@ Score_ = Callable[[str], list[float] | Event]
 
 def image(kind: str, *args: str, unit: Unit | None = None, **more: object) -> Image:
     """A process of a plain unit of this kind, with these text arguments; `more` are Image's fields."""
-    unit = unit or Unit(name="it", kind=kind, description="for tests", labels=LABELS, schema='{"type": "object"}')
+    schema = '{"type": "object"}' if kind == "extract" else ""
+    unit = unit or Unit(name="it", kind=kind, description="for tests", labels=LABELS, schema=schema)
     plain = Image(unit, list(args), {}, Sampling(), stdin=not args or "-" in args, context=CONTEXT)
     return msgspec.structs.replace(plain, **more)
 
