@@ -119,16 +119,16 @@ def _ends(call: Trap) -> Ends:
         kind, _, number = call[name].partition(":")
         allowed = (("client", "null", "pipe"), ("client", "log", "null", "pipe"), ("client", "log", "null"))[fd]
         if kind not in allowed or bool(number) != (kind == "pipe"):
-            raise Error("EINVAL", f"run: {name} must be one of {', '.join(allowed)}, not {call[name]!r}")
+            raise Error("EINVAL", f"{name} must be one of {', '.join(allowed)}, not {call[name]!r}")
         pipe = None
         if kind == "pipe":
             pipe = call.caller.pipes.get(int(number)) if number.isdecimal() and len(number) < 16 else None
             taken = pipe is not None and (pipe.has_reader if fd == 0 else pipe.has_writer)
             if pipe is None or taken:
-                raise Error("EBADF", f"run: {name}: no pipe {number} with that end free")
+                raise Error("EBADF", f"{name}: no pipe {number} with that end free")
         ends.append((kind, pipe))
     if call["detach"] and any(kind in ("client", "pipe") for kind, _ in ends):
-        raise Error("EINVAL", "run: a detached process cannot hold a client's descriptors")
+        raise Error("EINVAL", "a detached process cannot hold a client's descriptors")
     return ends
 
 
@@ -262,6 +262,11 @@ def begin(kernel: "Kernel", process: Process) -> None:
         return
     if process.host.failure:
         kernel.leave(process, 1, process.host.failure)
+        return
+    vocab = process.host.facts.vocab
+    alien = [token for token in process.image.sampling.logit_bias if token >= vocab]
+    if alien:
+        kernel.leave(process, 2, f"logit_bias: token {min(alien)}: expected 0 to {vocab - 1}, the model's tokens")
         return
     process.image = msgspec.structs.replace(process.image, context=kernel.context_of(process))
     if not process.stopped and process.program_state is None:

@@ -50,6 +50,8 @@ class Interpreter:
         self._active = False
         self._captured = bytearray()
         self._made = 0
+        self._cut = False
+        """The limit on all tokens of the process has cut an answer."""
 
     # The program.
 
@@ -140,7 +142,7 @@ class Interpreter:
                 self.process.pending.clear()
             return self._retry(effect)
         if isinstance(effect, Exit):
-            self.kernel.leave(self.process, effect.status, effect.note)
+            self._exit(effect)
             return False
         if isinstance(effect, Generate):
             return self._generate(effect)
@@ -156,6 +158,11 @@ class Interpreter:
         elif isinstance(effect, Compile):
             host.request(Schema(0, effect.schema), self._compile)
         return False
+
+    def _exit(self, effect: Exit) -> None:
+        """An answer that the process's limit cut is no success, whatever the program made of it."""
+        note = self._spent if self._cut and not effect.note else effect.note
+        self.kernel.leave(self.process, effect.status or int(self._cut), note)
 
     def _retry(self, effect: Effect) -> bool:
         if isinstance(effect, Read):
@@ -235,7 +242,16 @@ class Interpreter:
         self.stream.goal = SCORE
         self.wake()
 
+    @property
+    def _spent(self) -> str:
+        """What to say when the process has made all the tokens that it may; else empty."""
+        limit = self.process.limits.tokens
+        return f"limit of {limit} tokens reached" if 0 < limit <= self.process.tokens_out else ""
+
     def _generate(self, effect: Generate) -> bool:
+        if self._spent:
+            self.kernel.leave(self.process, 1, self._spent)
+            return False
         file = self.process.files[effect.fd] if effect.fd >= 0 else None
         if file is not None and file.gone:
             self.kernel.broken_pipe(self.process)
@@ -319,6 +335,8 @@ class Interpreter:
             return
         if why == "limit" and len(stream) >= self.kernel.context_of(self.process):
             why = "full"
+        wanted = min(filter(None, (effect.max_tokens, self.process.limits.answer)), default=1 << 30)
+        self._cut = self._cut or (why == "limit" and self._made < wanted)
         self.answer(Generated(why, bytes(self._captured), self._made))
 
     def scored(self, scores: list[float]) -> None:

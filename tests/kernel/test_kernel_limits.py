@@ -27,7 +27,8 @@ def test_tokens_of_one_answer(count: int) -> None:
 @pytest.mark.parametrize("count", [1, 17, 50])
 def test_tokens_in_all(count: int) -> None:
     end = run("ask", tokens=count)
-    assert len(end.out) == count + 1
+    assert (end.statuses, len(end.out)) == ((1,), count + 1)
+    assert end.err == f"ask: limit of {count} tokens reached\n".encode()
 
 
 def test_tokens_in_all_over_several_answers() -> None:
@@ -37,12 +38,33 @@ def test_tokens_in_all_over_several_answers() -> None:
     client.give(pid, b"one\ntwo\nthree\nfour\nfive\n")
     machine.clock.run_until(lambda: client.exited(pid) is not None)
     assert client.row(pid)["tokens_out"] == 30
-    assert len(client.out[pid].splitlines()) == 5
+    assert len(client.out[pid].splitlines()) in (2, 3)
+    assert client.err[pid] == b"each: limit of 30 tokens reached\n"
+    assert client.ends[pid]["status"] == 1
+
+
+def test_tokens_in_all_that_suffice_are_no_failure() -> None:
+    plain = run("say")
+    assert run("say", tokens=len(plain.out) + 5) == plain
+    assert plain.statuses == (0,)
+
+
+def test_a_chat_that_may_say_no_more_ends() -> None:
+    machine = Machine()
+    client = machine.client()
+    pid = client.run("talk", "", stdin="client", params={"tokens": 5})
+    client.give(pid, b"one\ntwo\n")
+    machine.clock.run_until(lambda: client.exited(pid) is not None)
+    assert len(client.out[pid]) == 6
+    assert (client.ends[pid]["status"], client.err[pid]) == (1, b"talk: limit of 5 tokens reached\n")
 
 
 def test_the_smaller_of_two_limits_counts() -> None:
     assert len(run("ask", tokens=9, max_tokens=20).out) == 10
-    assert len(run("ask", tokens=20, max_tokens=9).out) == 10
+    long = run("ask", tokens=20, max_tokens=9)
+    same = run("ask", tokens=9, max_tokens=9)
+    assert (long.statuses, len(long.out), long.err) == ((0,), 10, b"")
+    assert same == long
 
 
 def test_a_context_that_is_full_is_status_1_and_one_line_with_both_numbers() -> None:
@@ -115,6 +137,13 @@ def test_bytes_of_output(count: int) -> None:
     assert end.statuses == (1,)
     assert len(end.out) <= count
     assert end.err == f"ask: output limit of {count} bytes reached\n".encode()
+
+
+@pytest.mark.parametrize("token", [257, 1 << 30])
+def test_a_bias_of_a_token_that_the_model_does_not_have(token: int) -> None:
+    end = run("ask", given=b"unread", text="", logit_bias=f'{{"5": 1, "{token}": 1}}')
+    assert (end.statuses, end.out) == ((2,), b"")
+    assert end.err == f"ask: logit_bias: token {token}: expected 0 to 256, the model's tokens\n".encode()
 
 
 def test_notes_do_not_count_as_output() -> None:
