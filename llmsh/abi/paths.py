@@ -56,13 +56,16 @@ def journal() -> str:
     return os.path.join(state(), "journal.db")
 
 
+def shipped() -> str:
+    """The folder of the units that come with the code."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    installed = os.path.join(here, "_data", "agents.d")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(here), "agents.d")
+
+
 def units() -> list[str]:
     """Folders searched for units: the user's, the system's, the shipped ones."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    shipped = os.path.join(here, "_data", "agents.d")
-    if not os.path.isdir(shipped):
-        shipped = os.path.join(os.path.dirname(here), "agents.d")
-    return [os.path.join(config(), "agents.d"), f"/etc/{APP}/agents.d", shipped]
+    return [os.path.join(config(), "agents.d"), f"/etc/{APP}/agents.d", shipped()]
 
 
 def models() -> str:

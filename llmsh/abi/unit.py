@@ -12,6 +12,19 @@ KINDS = ("prompt", "filter", "classify", "extract", "chat")
 """The kinds of unit: each is a program in llmsh/programs/."""
 LONG = ("refuse", "parts", "shift")
 TYPES = ("str", "int", "float", "bool")
+RANGES = {
+    "temperature": (0.0, 100.0),
+    "top_k": (0, 1 << 20),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repeat_penalty": (0.0, 100.0),
+    "frequency_penalty": (-100.0, 100.0),
+    "presence_penalty": (-100.0, 100.0),
+    "penalty_last": (0, 1 << 16),
+    "seed": (0, (1 << 63) - 1),
+    "ignore_eos": (0, 1),
+}
+"""What the numbers of a sampling may be."""
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +81,7 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neutral: str = ""
     """classify: an input that deserves no label; what the model thinks of it is taken off."""
     schema: str = ""
-    """JSON schema as JSON text."""
+    """JSON schema as JSON text, which every answer is held to. Not for classify; extract needs one."""
     verbatim: bool = False
     """extract: strings of the answer's lists that do not occur in the input are left out."""
     long: str = "refuse"

@@ -20,6 +20,17 @@ NAME_MAX = 64
 SUFFIX = ".toml"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+_KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
+_TOML = {
+    "Invalid value": 'a "string", a number, true, false, [a list] or {a table}',
+    "Invalid statement": "KEY = VALUE or [TABLE]",
+    "Illegal character": 'the closing quote, or """ around several lines',
+    "Unterminated string": "the closing quotes",
+    "Unclosed": "the closing bracket",
+    "Cannot": "each key and table once",
+    "Unescaped": "an escape of TOML, as \\n",
+}
+"""How tomllib begins to say what is wrong, and what is right there."""
 _APPENDED = "examples"
 """The one list that a drop-in adds to; an empty list empties it."""
 
@@ -71,17 +82,31 @@ def _read(path: str) -> str:
             raise Error("ENOEXEC", f"{path}: not a regular file")
         if status.st_uid not in (0, os.geteuid()):
             raise Error("EACCES", f"{path}: belongs to user {status.st_uid}: expected you or root")
-        if status.st_mode & 0o022:
+        # Who may write the code may write the units beside it: a checkout has the modes of its umask.
+        if status.st_mode & 0o022 and not path.startswith(os.path.join(paths.shipped(), "")):
             mode = stat.S_IMODE(status.st_mode)
             raise Error("EACCES", f"{path}: mode {mode:04o}: group or others may write it (chmod go-w)")
         data = file.read(UNIT_MAX + 1)
     if len(data) > UNIT_MAX:
-        raise Error("ENOEXEC", f"{path}: more than {UNIT_MAX} bytes")
+        raise Error("ENOEXEC", f"{path}: more than {UNIT_MAX} bytes: expected a unit")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         row = data.count(b"\n", 0, exc.start) + 1
-        raise Error("ENOEXEC", f"{path}:{row}: not UTF-8") from exc
+        raise Error("ENOEXEC", f"{path}:{row}: not UTF-8: expected text, found 0x{data[exc.start]:02x}") from exc
+
+
+def _no_toml(text: str, message: str) -> str:
+    """Line, key and what TOML has there, of what tomllib says of a text."""
+    rows = text.rstrip("\n").split("\n")
+    found = _TOML_LINE.search(message)
+    row = int(found.group(1)) if found else len(rows)
+    key = _KEY.match(rows[min(row, len(rows)) - 1])
+    message = _TOML_LINE.sub("", message)
+    cause = message[:1].lower() + message[1:]
+    wanted = next((wanted for start, wanted in _TOML.items() if message.startswith(start)), "TOML")
+    where = f"{row}: {key.group(1)}: " if key else f"{row}: "
+    return where + (cause if cause.startswith("expected") else f"{cause}: expected {wanted}")
 
 
 def _parse(path: str) -> tuple[dict[str, Any], dict[Path, int]]:
@@ -89,12 +114,9 @@ def _parse(path: str) -> tuple[dict[str, Any], dict[Path, int]]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        message = str(exc)
-        found = _TOML_LINE.search(message)
-        row = found.group(1) if found else str(text.rstrip("\n").count("\n") + 1)
-        raise Error("ENOEXEC", f"{path}:{row}: {_TOML_LINE.sub('', message)}: expected TOML") from exc
+        raise Error("ENOEXEC", f"{path}:{_no_toml(text, str(exc))}") from exc
     except RecursionError as exc:
-        raise Error("ENOEXEC", f"{path}: nested too deeply") from exc
+        raise Error("ENOEXEC", f"{path}: nested too deeply: expected a unit") from exc
     return table, lines(text.replace("\r\n", "\n"))
 
 

@@ -12,21 +12,9 @@ import msgspec
 
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import Sampling
-from llmsh.abi.unit import Limits, Unit
+from llmsh.abi.unit import RANGES, Limits, Unit
 
 _LIMITS = {"tokens": "tokens", "max_tokens": "answer", "context": "context", "seconds": "seconds", "output": "output"}
-_RANGES = {
-    "temperature": (0.0, 100.0),
-    "top_k": (0, 1 << 20),
-    "top_p": (0.0, 1.0),
-    "min_p": (0.0, 1.0),
-    "repeat_penalty": (0.0, 100.0),
-    "frequency_penalty": (-100.0, 100.0),
-    "presence_penalty": (-100.0, 100.0),
-    "penalty_last": (0, 1 << 16),
-    "seed": (0, (1 << 63) - 1),
-    "ignore_eos": (0, 1),
-}
 _FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty")
 
 
@@ -87,8 +75,8 @@ def _sampling(given: Mapping[str, Any]) -> Sampling:
             fields[name] = _texts(name, value)
         elif name == "logit_bias":
             fields[name] = _bias(value)
-        elif name in _RANGES:
-            fields[name] = _number(name, value, *_RANGES[name])
+        elif name in RANGES:
+            fields[name] = _number(name, value, *RANGES[name])
     try:
         return msgspec.convert(fields, Sampling, strict=False)
     except msgspec.ValidationError as exc:
@@ -116,9 +104,7 @@ def _kind(unit: Unit, given: Mapping[str, Any]) -> None:
 def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
     """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
     for name, value in given.items():
-        known = (
-            name in _RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
-        )
+        known = name in RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
         if not known:
             raise Error("EINVAL", f"no parameter {name[:64]!r}")
         if name in _FLAGS and not isinstance(value, bool):

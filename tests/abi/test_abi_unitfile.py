@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from llmsh.abi import unitfile, unitsource
+from llmsh.abi import paths, unitfile, unitsource
 from llmsh.abi.errors import Error
 from llmsh.abi.unit import Unit
+from llmsh.abi.unitcheck import Broken
 from llmsh.abi.unitlines import lines
 
 GOOD = """\
@@ -137,7 +138,7 @@ def test_text_that_is_no_toml_or_no_text(folder: Path) -> None:
     assert refusal(folder, 'kind = "x"\nsystem = """never ends\n\n').startswith("again.toml:")
     path = put(folder, "")
     path.write_bytes(b"# fine\nkind = '\xff'\n")
-    with pytest.raises(Error, match=r"again\.toml:2: not UTF-8"):
+    with pytest.raises(Error, match=r"again\.toml:2: not UTF-8: expected text, found 0xff"):
         unitfile.find("again")
     path.write_bytes(b"#" * (unitsource.UNIT_MAX + 1))
     with pytest.raises(Error, match="more than 1048576 bytes"):
@@ -146,6 +147,96 @@ def test_text_that_is_no_toml_or_no_text(folder: Path) -> None:
     with pytest.raises(Error) as caught:
         unitfile.find("again")
     assert caught.value.code == "ENOEXEC"
+
+
+def test_every_fault_is_a_line_of_its_own_in_the_order_of_the_file(folder: Path) -> None:
+    put(folder, (
+        'kind = "nokind"\nnice = 99\npart = "x"\nknid = 1\nlabels = [1]\nsystem = "{nobody}"\n'
+        "[options.times]\ntype = 3\nshort = 5\n[options.tone]\n"
+        'help = "how"\nchoices = ["a"]\ndefault = "b"\n'
+        "[sampling]\ntemperature = -1\ntop_k = 1.5\nheat = 1\n[limits]\nanswer = -1\nseconds = true\n"
+        '[[examples]]\ninput = "a"\n[[examples]]\nanswer = "b"\nwhen = { who = 1 }\n'
+    ))  # fmt: skip
+    with pytest.raises(Broken) as caught:
+        unitfile.find("again")
+    assert [fault.removeprefix(f"{folder}/again.toml:") for fault in caught.value.faults] == [
+        "1: description: missing: expected one line of text",
+        "1: kind: expected one of prompt, filter, classify, extract, chat, found 'nokind'",
+        "2: nice: expected -20 to 19, found 99",
+        "3: part: expected an integer, found a string",
+        (
+            "4: knid: no such key: expected one of kind, description, model, nice, system, prompt, examples, options, "
+            "raw, labels, neutral, schema, verbatim, long, part, merge, strip, share, sampling, limits"
+        ),
+        "5: labels[1]: expected a string, found an integer",
+        "6: system: {nobody}: expected {times}, {tone}, {input}, or {{nobody}} for the text itself",
+        "7: options.times.help: missing: expected a string",
+        "8: options.times.type: expected a string, found an integer",
+        "9: options.times.short: expected a string, found an integer",
+        "13: options.tone.default: expected one of a, found 'b'",
+        "15: sampling.temperature: expected 0.0 to 100.0, found -1",
+        "16: sampling.top_k: expected an integer, found a number",
+        (
+            "17: sampling.heat: no such key: expected one of temperature, top_k, top_p, min_p, repeat_penalty, "
+            "frequency_penalty, presence_penalty, penalty_last, seed, stop, ignore_eos"
+        ),
+        "19: limits.answer: expected 0 (none) or more, found -1",
+        "20: limits.seconds: expected a number, found true or false",
+        "21: examples[1].answer: missing: expected a string",
+        "23: examples[2].input: missing: expected a string",
+        "25: examples[2].when: expected names of options, found 'who'",
+    ]
+    assert caught.value.detail == "; ".join(caught.value.faults)
+
+
+@pytest.mark.parametrize("key", ["options", "limits", "sampling", "examples"])
+def test_what_should_be_a_table_hides_no_other_fault(folder: Path, key: str) -> None:
+    said = refusal(folder, f'{key} = "x"\nnice = 99\n')
+    assert f"again.toml:1: {key}: expected " in said
+    assert "again.toml:2: nice: expected -20 to 19" in said
+    assert "again.toml:1: kind: missing: expected one of prompt" in said
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("kind = \n", '1: kind: invalid value: expected a "string", a number, true, false, [a list] or {a table}'),
+    ("\nkind = prompt\n", '2: kind: invalid value: expected a "string", '),
+    ('kind = "prompt\n', '1: kind: illegal character \'\\n\': expected the closing quote, or """ around several'),
+    ("[kind\n", "1: expected ']' at the end of a table declaration"),
+    ("kind prompt\n", "1: expected '=' after a key in a key/value pair"),
+    ("= 1\n", "1: invalid statement: expected KEY = VALUE or [TABLE]"),
+    ("a = 1\na = 2\n", "2: a: cannot overwrite a value: expected each key and table once"),
+    ("a = 1\n[a]\n", "2: cannot overwrite a value: expected each key and table once"),
+    ('a = "\\q"\n', "1: a: unescaped '\\' in a string: expected an escape of TOML"),
+    ("a = [1\n", "1: a: unclosed array (at end of document): expected the closing bracket"),
+])  # fmt: skip
+def test_what_toml_wants_there_is_said(folder: Path, text: str, said: str) -> None:
+    assert refusal(folder, text).startswith(f"again.toml:{said}")
+
+
+def test_shipped_units_are_trusted_as_the_code_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / "code" / "agents.d"
+    code.mkdir(parents=True)
+    monkeypatch.setattr(paths, "shipped", lambda: str(code))
+    put(code, GOOD, "theirs.toml").chmod(0o664)
+    assert unitfile.find("theirs").kind == "prompt"
+    beside = tmp_path / "code" / "agents.d.mine"
+    beside.mkdir()
+    put(beside, GOOD, "x.toml").chmod(0o664)
+    with pytest.raises(Error, match="group or others may write it"):
+        unitfile.load(str(beside / "x.toml"), "x")
+    put(folder, GOOD, "theirs.toml").chmod(0o664)
+    with pytest.raises(Error, match="group or others may write it"):
+        unitfile.find("theirs")
+
+
+@pytest.mark.parametrize("kind", ["prompt", "filter", "chat", "extract"])
+def test_every_kind_that_writes_may_have_a_schema(folder: Path, kind: str) -> None:
+    put(folder, f'kind = "{kind}"\ndescription = "d"\nschema = "{{}}"\n')
+    assert unitfile.find("again").schema == "{}"
+    said = refusal(folder, 'kind = "classify"\ndescription = "d"\nlabels = ["a", "b"]\nschema = "{}"\n')
+    assert said == "again.toml:4: schema: means nothing for kind classify: expected kind prompt, filter, extract, chat"
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from llmsh.abi import lease
 from llmsh.abi.errors import Error
-from llmsh.abi.unit import Limits, Unit
-from llmsh.kernel.params import _FLAGS, _LIMITS, _RANGES, merge
+from llmsh.abi.unit import RANGES, Limits, Unit
+from llmsh.kernel.params import _FLAGS, _LIMITS, merge
 
 UNIT = Unit(
     name="u",
@@ -61,7 +61,7 @@ def test_what_cannot_be_is_refused_by_its_key_and_in_one_line(key: str, value: A
 
 
 scalars = st.one_of(st.text(), st.integers(), st.floats(), st.booleans())
-names = st.sampled_from(sorted({*_RANGES, *_LIMITS, *_FLAGS, "stop", "logit_bias", "schema", "grace"}))
+names = st.sampled_from(sorted({*RANGES, *_LIMITS, *_FLAGS, "stop", "logit_bias", "schema", "grace"}))
 
 
 @given(st.dictionaries(st.one_of(names, st.text()), scalars, max_size=6))
