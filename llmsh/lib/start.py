@@ -21,12 +21,27 @@ if TYPE_CHECKING:
 GENERAL: tuple[Option, ...] = (
     takes("-m", "--model", value="MODEL", help="the model, in place of the unit's", complete="model"),
     takes("-n", "--nice", value="N", kind="int", help="nice value, -20 (first) to 19 (last); default: this process's"),
-    takes("--timeout", value="SECONDS", kind="seconds", help="end it with status 124 after this long"),
+    takes("--timeout", value="SECONDS", kind="seconds", help="end it with status 124 after this long; 0 for no limit"),
     takes("--grace", value="SECONDS", kind="seconds", help="from TERM to KILL"),
-    takes("--max-tokens", value="N", kind="int", help="at most so many tokens an answer"),
-    takes("--tokens", value="N", kind="int", help="at most so many tokens in all"),
-    takes("--context", value="N", kind="int", help="the longest context, in tokens"),
-    takes("--output-limit", value="BYTES", kind="size", help="at most so many bytes of output"),
+    takes(
+        "--max-tokens",
+        value="N",
+        kind="int",
+        help="how long an answer is wanted: at most so many tokens, then it ends with status 0; 0 for no limit",
+    ),
+    takes(
+        "--tokens",
+        value="N",
+        kind="int",
+        help="at most so many tokens in all: an answer that this cuts is status 1; 0 for no limit",
+    ),
+    takes("--context", value="N", kind="int", help="the longest context, in tokens; 0 for no limit but the model's"),
+    takes(
+        "--output-limit",
+        value="BYTES",
+        kind="size",
+        help="at most so many bytes of output: more is status 1; 0 for no limit",
+    ),
     takes("--temp", "--temperature", value="T", kind="num", help="0 always takes the likeliest token; higher is freer"),
     takes("--top-k", value="N", kind="int", help="choose among the N likeliest tokens; 0 for all"),
     takes("--top-p", value="P", kind="num", help="choose among the likeliest tokens that make up P"),
@@ -46,14 +61,18 @@ GENERAL: tuple[Option, ...] = (
     takes(
         "--json-schema",
         value="FILE",
-        help="answer in JSON of this schema: a file, or the schema itself",
+        help="answer in JSON of this schema: a file, or the schema itself; not of an agent that classifies",
         complete="file",
     ),
     flag("--ignore-eos", help="go on after the end of text"),
     flag("--scores", help="of an agent that classifies: the probability of every label"),
     flag("--json", help="of an agent that classifies: a JSON record"),
     flag("--raw", help="no chat template: the text as it is"),
-    flag("--shift", help="when the context is full, forget the oldest turns"),
+    flag(
+        "--shift",
+        help="when the context is full, forget the oldest turns; "
+        "one input that is longer than the context is refused all the same",
+    ),
     flag("--deterministic", help="equal text in every run, at the price of a core of its own"),
     takes("--pipe-capacity", value="BYTES", kind="size", help=f"of the pipe it writes to, {PIPE_MIN} to {PIPE_MAX}"),
 )
@@ -112,6 +131,13 @@ def params(given: Given) -> dict[str, Scalar]:
     if given.flag("json-schema"):
         out["schema"] = _schema(given.text("json-schema"))
     return out
+
+
+def _capacity(given: Given) -> int:
+    size = given.number("pipe-capacity", 0)
+    if given.flag("pipe-capacity") and not PIPE_MIN <= size <= PIPE_MAX:
+        raise Usage(f"--pipe-capacity: expected {PIPE_MIN} to {PIPE_MAX} bytes, found {size}")
+    return size
 
 
 def _own_nice() -> int:
@@ -187,7 +213,7 @@ def agent_spec(name: str, argv: Sequence[str], before: Given | None = None) -> A
         model=general.text("model"),
         nice=general.number("nice", _own_nice()),
         reads=reads,
-        capacity=general.number("pipe-capacity", 0),
+        capacity=_capacity(general),
     )
 
 
