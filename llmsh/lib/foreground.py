@@ -93,12 +93,13 @@ class Client:
             if not outlet.closed and (outlet.waiting or self.alive()):
                 # With no event asked for, poll still says POLLERR: the reader went away.
                 poller.register(outlet.fd, select.POLLOUT if outlet.waiting else 0)
-        if self.inlet.pid:
+        if self.inlet.pid and not self.pending and not self.ending():
             if not self.orphan and self.inlet.background():
                 self.stop(signal.SIGTTIN)
                 return
             poller.register(self.inlet.fd, select.POLLIN)
-        ready = dict(poller.poll())
+        # What came with the continuation is done before anything that could stop us again.
+        ready = dict(poller.poll(0 if self.pending else None))
         self.pending += self.caught.read()
         while self.pending:
             self.signal(self.pending.pop(0))
@@ -158,6 +159,10 @@ class Client:
         """When all agents have stopped, stop too: somebody sent them STOP."""
         if self.stopped and self.stopped.issuperset(self.alive()) and not self.stopping():
             self.pause(signal.SIGSTOP)
+
+    def ending(self) -> bool:
+        """Whether the agents have been told to end: they need no input any more, from nobody."""
+        return any(number in self.told for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
     def stopping(self) -> bool:
         """Whether a stop of ours is on its way to the agents."""

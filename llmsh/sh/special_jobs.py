@@ -130,8 +130,12 @@ def wait(shell: Shell, words: list[str]) -> int:
     """Wait for some or all; agents that are not ours go to the builtin: `wait [PID | %JOB...]`."""
     names = [word for word in words[1:] if word != "--"]
     if not names:
+        shell.jobs.poll()
         for job in list(shell.jobs):
-            _wait_for(shell, job)
+            # A stopped job ends when somebody at our prompt continues it, so the prompt must come.
+            shell.jobs.wait(job, untraced=shell.job_control)
+            if job.done:
+                shell.jobs.forget(job, shell.pipefail)
         return 0
     if any(name.startswith("-") for name in names):
         return commands.invoke("wait", words[1:])
@@ -190,7 +194,7 @@ def kill(shell: Shell, words: list[str]) -> int:
             woken.append(job)
     status = commands.invoke("kill", out)
     for job in woken:
-        job.signal(signal.SIGCONT)
+        _continue(job)
     return status
 
 

@@ -132,6 +132,21 @@ def test_leaving_with_stopped_jobs_is_refused_once(shell: Terminal) -> None:
     assert ends(pid)
 
 
+def test_a_job_that_was_killed_since_the_prompt_holds_nobody_back(shell: Terminal) -> None:
+    shell.type(READY)
+    shell.see("ready")
+    shell.pty.send("\x1a")
+    shell.prompt(148)
+    pid = int(shell.run("jobs -p"))
+    # One line: the shell has seen no prompt since. The pidfd is readable once it is dead.
+    wait = "import os, select, sys; p = select.poll(); p.register(os.pidfd_open(int(sys.argv[1]))); p.poll()"
+    shell.type(f"kill -9 %%; python3 -c '{wait}' {pid}; exit 6")
+    shell.pty.expect(pexpect.EOF)
+    assert "stopped jobs" not in shell.pty.before
+    shell.pty.close()
+    assert shell.pty.exitstatus == 6
+
+
 def test_a_hang_up_reaches_every_job(shell: Terminal) -> None:
     shell.type(f"{READY} &")
     shell.see("ready")
