@@ -36,7 +36,8 @@ class Client:
         self.group = -pgid
         self.name = name
         self.inlet = Inlet(fds[0])
-        self.outlets = {1: Outlet(fds[1]), 2: Outlet(fds[2])}
+        out = Outlet(fds[1])
+        self.outlets = {1: out, 2: Outlet(fds[2], beside=out)}
         self.endings: dict[int, Ending] = {}
         self.stopped: set[int] = set()
         self.failed = False
@@ -74,6 +75,7 @@ class Client:
                     break
                 self.follow()
                 if self.conn.lost and self.alive():
+                    self.outlets[2].fresh()
                     raise Error("EHOSTDOWN", "the daemon went away")
                 self.turn()
         if self.killed:
@@ -92,7 +94,7 @@ class Client:
         for outlet in self.outlets.values():
             if not outlet.closed and (outlet.waiting or self.alive()):
                 # With no event asked for, poll still says POLLERR: the reader went away.
-                poller.register(outlet.fd, select.POLLOUT if outlet.waiting else 0)
+                poller.register(outlet.fd, select.POLLOUT if outlet.ready else 0)
         if self.inlet.pid and not self.pending and not self.ending():
             if not self.orphan and self.inlet.background():
                 self.stop(signal.SIGTTIN)
@@ -241,7 +243,7 @@ class Client:
     def drain(self, fd: int, outlet: Outlet, happened: int) -> None:
         """Write on what an agent said; a reader that is gone ends it."""
         try:
-            if outlet.waiting and happened & select.POLLOUT:
+            if outlet.ready and happened & select.POLLOUT:
                 for pid, n in outlet.write():
                     self.post("ack", pid=pid, fd=fd, n=n)
                 return
@@ -274,6 +276,7 @@ class Client:
     def fail(self, cause: str) -> None:
         """An error of this OS process, not of an agent."""
         self.failed = True
+        self.outlets[2].fresh()
         term.complain(self.name, cause)
 
 

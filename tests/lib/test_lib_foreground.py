@@ -224,6 +224,55 @@ def test_ctrl_c_ends_the_agent_and_the_client_dies_of_it(server: WireServer) -> 
         assert job.next() == f"ended {-signal.SIGINT:d}"
 
 
+def test_a_note_begins_on_a_new_line_of_the_terminal_that_the_output_is_on(
+    server: WireServer, terminal: Terminal
+) -> None:
+    client = Child(["run", "ask", "x"], stdin=terminal.fd, stdout=terminal.fd, stderr=terminal.fd)
+    run = server.begin()
+    for fd, text in ((1, b"owp"), (2, b"ask: first\n"), (1, b"whole\n"), (2, b"ask: second\n"), (2, b"ask: third\n")):
+        run.link.event("out", text, pid=PID, fd=fd)
+        assert server.expect("ack").args == {"pid": PID, "fd": fd, "n": len(text)}
+    finish(run, 1)
+    assert client.ended() == 1
+    assert terminal.read(b"third\r\n") == b"owp\r\nask: first\r\nwhole\r\nask: second\r\nask: third\r\n"
+
+
+def test_a_note_on_a_terminal_waits_for_the_output_before_it(server: WireServer, terminal: Terminal) -> None:
+    client = Child(["run", "ask", "x"], stdin=terminal.fd, stdout=terminal.fd, stderr=terminal.fd)
+    run = server.begin()
+    text = b"x" * 9000
+    run.link.event("out", text, pid=PID, fd=1)
+    run.link.event("out", b"ask: note\n", pid=PID, fd=2)
+    finish(run, 1)
+    assert terminal.read(b"note\r\n") == text + b"\r\nask: note\r\n"
+    assert client.ended() == 1
+
+
+def test_a_daemon_that_goes_away_is_told_on_a_new_line(server: WireServer, terminal: Terminal) -> None:
+    client = Child(["run", "ask", "x"], stdin=terminal.fd, stdout=terminal.fd, stderr=terminal.fd)
+    run = server.begin()
+    run.link.event("out", b"owp", pid=PID, fd=1)
+    server.expect("ack")
+    run.link.close()
+    assert terminal.read(b"away").startswith(b"owp\r\nrun: ")
+    assert client.ended() == 1
+
+
+def test_notes_on_another_terminal_or_a_pipe_are_as_they_are(server: WireServer, terminal: Terminal) -> None:
+    reader, writer = os.pipe()
+    client = Child(["run", "ask", "x"], stdin=terminal.fd, stdout=terminal.fd, stderr=writer)
+    os.close(writer)
+    run = server.begin()
+    run.link.event("out", b"owp", pid=PID, fd=1)
+    server.expect("ack")
+    run.link.event("out", b"ask: note\n", pid=PID, fd=2)
+    server.expect("ack")
+    finish(run, 1)
+    assert client.ended() == 1
+    assert os.read(reader, 100) == b"ask: note\n"
+    os.close(reader)
+
+
 def test_a_background_read_of_the_terminal_is_ttin(server: WireServer) -> None:
     with Job(["run", "chat"], background=True) as job:
         run = server.begin(stdin="client")
