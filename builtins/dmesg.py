@@ -5,7 +5,7 @@ import time
 from llmsh.abi.light import Any
 from llmsh.lib import calls, forms, spawn, term
 from llmsh.lib.command import JSON, Command, flag
-from llmsh.lib.options import parse
+from llmsh.lib.options import Usage, parse
 
 COMMAND = Command(
     "dmesg",
@@ -33,6 +33,8 @@ def _text(row: dict[str, Any], style: str) -> str:
 def main(argv: list[str]) -> int:
     """Print what is kept, and with -w what comes."""
     given = parse(COMMAND, argv)
+    if given.operands:
+        raise Usage("it takes no argument")
     conn = spawn.running()
     if conn is None:
         return 0

@@ -3,7 +3,7 @@
 from llmsh.abi.light import Any, Callable
 from llmsh.lib import calls, forms, spawn, table, term
 from llmsh.lib.command import JSON, Command, flag
-from llmsh.lib.options import parse
+from llmsh.lib.options import Usage, parse
 
 COMMAND = Command(
     "free",
@@ -35,6 +35,8 @@ def _writer(unit: str) -> tuple[str, Callable[[int], str]]:
 def main(argv: list[str]) -> int:
     """One line a device; an empty machine has none."""
     given = parse(COMMAND, argv)
+    if given.operands:
+        raise Usage("it takes no argument")
     conn = spawn.running()
     rows: list[dict[str, Any]] = calls.free(conn) if conn else []
     if given.flag("json"):

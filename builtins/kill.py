@@ -70,12 +70,12 @@ def _list(words: list[str]) -> None:
     if not words:
         term.line(" ".join(name for name, _ in signals.SIGNALS.values()))
     for word in words:
-        number = int(word) if word.isdigit() else 0
+        number = int(word) if word.isascii() and word.isdigit() else 0
         # An exit status of a process that died by a signal names the signal, as in bash.
-        if number:
-            term.line(signals.name(_number(str(number - 128 if number > 128 else number))))
+        if 128 < number < 128 + machine.NSIG:
+            term.line(signals.name(_number(str(number - 128))))
         else:
-            term.line(str(_number(word)))
+            term.line(signals.name(_number(word)) if number else str(_number(word)))
 
 
 def _table() -> None:

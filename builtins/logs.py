@@ -1,5 +1,6 @@
 """logs: what a detached process has written, also after its end. See logs(1)."""
 
+from llmsh.abi.errors import Error
 from llmsh.lib import calls, spawn, targets, term
 from llmsh.lib.command import Command, flag, takes
 from llmsh.lib.conn import Connection
@@ -42,16 +43,24 @@ def _tail(conn: Connection, pid: int, lines: int) -> tuple[bytes, int]:
 
 
 def main(argv: list[str]) -> int:
-    """Print a log, and with -f what comes."""
+    """Print a log, and with -f what comes; 1 when there is none."""
     given = parse(COMMAND, argv)
     if len(given.operands) != 1:
         raise Usage("which process? (one pid)")
     pid = targets.pid(given.operands[0])
+    lines = given.number("lines", 0)
+    if lines < 0:
+        raise Usage(f"-n: {lines} is no number of lines")
     conn = spawn.remembering()
     if conn is None:
         raise targets.no_such(pid)
-    lines = given.number("lines", -1)
-    data, offset = _tail(conn, pid, lines) if lines >= 0 else _whole(conn, pid)
+    try:
+        data, offset = _tail(conn, pid, lines) if given.flag("lines") else _whole(conn, pid)
+    except Error as error:
+        if error.code != "ENOENT":
+            raise
+        term.complain("logs", error.detail)
+        return 1  # a file that is not there, not a command
     screen = term.Stream(1)
     screen.write(data)
     eof = not given.flag("follow")

@@ -31,6 +31,8 @@ def _columns(text: str) -> list[str]:
 def main(argv: list[str]) -> int:
     """One line a device."""
     given = parse(COMMAND, argv)
+    if given.operands:
+        raise Usage("it takes no argument")
     names = _columns(given.text("output").lower())
     conn = spawn.running()
     rows = calls.lsdev(conn) if conn else []

@@ -27,7 +27,7 @@ def _numeric(argv: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Become the command; 125 when the nice value cannot be set."""
+    """Become the command; a nice value that may not be set is said and it runs all the same."""
     given = parse(COMMAND, _numeric(argv))
     now = os.getpriority(os.PRIO_PROCESS, 0)
     if not given.operands:

@@ -3,6 +3,7 @@
 import os
 
 from llmsh.abi.errors import Error
+from llmsh.abi.nice import HIGHEST, LOWEST, clamp
 from llmsh.lib import calls, targets, term
 from llmsh.lib.command import Command, flag, takes
 from llmsh.lib.options import Usage, parse
@@ -43,6 +44,8 @@ def _machine(pid: int, value: int, relative: bool) -> tuple[int, int]:
 
 def _agent(kernel: targets.Machine, pid: int, value: int, relative: bool) -> tuple[int, int]:
     conn = kernel.conn(pid)
+    reach = HIGHEST - LOWEST
+    value = max(-reach, min(reach, value)) if relative else clamp(value)  # as setpriority(2) does
     before = [row["nice"] for row in calls.ps(conn) if row["pid" if pid > 0 else "pgid"] == abs(pid)]
     return (before[0] if before else 0), calls.renice(conn, pid, value, relative)
 

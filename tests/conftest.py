@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmsh.abi import paths
+from tests.support import folders
 
 _SMOLLM2 = Path(os.environ.get("LLMSH_TEST_SMOLLM2") or paths.model_file("smollm2"))
 """Found before any test has folders of its own."""
@@ -41,11 +42,4 @@ def smollm2() -> Path:
 @pytest.fixture
 def xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Configuration, data, state and runtime folders of this test's own, under the folder it gives."""
-    for name in ("config", "data", "state", "runtime"):
-        folder = tmp_path / name
-        folder.mkdir(mode=0o700)
-        variable = "XDG_RUNTIME_DIR" if name == "runtime" else f"XDG_{name.upper()}_HOME"
-        monkeypatch.setenv(variable, str(folder))
-    for variable in ("LLMSH_SOCKET", "LLMSH_MODEL"):
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path
+    return folders.own(tmp_path, monkeypatch)

@@ -40,10 +40,17 @@ def _pattern(given: Given) -> re.Pattern[str] | None:
         raise Usage(f"{given.operands[0]}: not a regular expression: {exc}") from None
 
 
-def _fits(given: Given, row: Row) -> bool:
-    for option, key in (("parent", "ppid"), ("pgroup", "pgid"), ("session", "sid")):
-        if given.flag(option) and row[key] not in processes.numbers(given.text(option), "numbers"):
-            return False
+_LISTS = (("parent", "ppid"), ("pgroup", "pgid"), ("session", "sid"))
+
+
+def _lists(given: Given) -> dict[str, set[int]]:
+    """The numbers allowed in a row's fields. Raises Usage, also where there is no row to look at."""
+    return {key: processes.numbers(given.text(option), "numbers") for option, key in _LISTS if given.flag(option)}
+
+
+def _fits(given: Given, lists: dict[str, set[int]], row: Row) -> bool:
+    if any(row[key] not in allowed for key, allowed in lists.items()):
+        return False
     if given.flag("terminal") and row["tty"] not in processes.terminals(given.text("terminal")):
         return False
     if given.flag("euid") and not processes.is_user(given.text("euid")):
@@ -56,10 +63,11 @@ def select(given: Given, rows: Iterable[Row]) -> list[Row]:
     pattern = _pattern(given)
     if pattern is None and not given.options.keys() & {"parent", "pgroup", "session", "terminal", "euid", "runstates"}:
         raise Usage("which processes? (a pattern)")
+    lists = _lists(given)
     out = []
     for row in sorted(rows, key=lambda row: int(row["pid"])):
         subject = str(row["args"] if given.flag("full") else row["agent"])
-        hit = _fits(given, row) and (pattern is None or pattern.search(subject) is not None)
+        hit = _fits(given, lists, row) and (pattern is None or pattern.search(subject) is not None)
         if hit != given.flag("inverse") and not str(row["stat"]).startswith("Z"):
             out.append(row)
     if out and (given.flag("newest") or given.flag("oldest")):

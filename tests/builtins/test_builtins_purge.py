@@ -19,7 +19,7 @@ def test_what_has_ended_is_forgotten_and_what_runs_keeps_its_log() -> None:
     assert size
     running = llmsh("run", "-d", *WITHOUT_END, "ask", "go on").stdout.strip()
     assert json.loads(llmsh("purge", "--json").stdout) == {"processes": 1, "bytes": size}
-    assert llmsh("logs", ended).returncode == 127
+    assert llmsh("logs", ended).returncode == 1
     assert llmsh("wait", ended).returncode == 127
     assert [file.name for file in Path(paths.state(), "logs").iterdir() if file.suffix == ".out"] == [f"{running}.out"]
     assert llmsh("kill", "-KILL", running).returncode == 0

@@ -124,46 +124,7 @@ def test_errors_of_a_detached_start_reach_the_caller() -> None:
         assert (done.returncode, done.stdout, done.stderr) == (127, "", "run: nobody: no such agent\n")
 
 
-def test_wait_takes_several_and_the_first_of_several() -> None:
-    quick = llmsh("run", "-d", "--max-tokens", "3", "ask", "x").stdout.strip()
-    with Endless() as slow:
-        assert llmsh("wait", "-n", str(slow.pid), quick).returncode == 0
-        assert llmsh("wait", "--timeout", "0.05", str(slow.pid)).returncode == 124
-        llmsh("kill", "-KILL", str(slow.pid))
-        assert llmsh("wait", quick, str(slow.pid)).returncode == 137
-        row = llmsh("wait", "--json", str(slow.pid)).stdout
-        assert '"signal": 9' in row
-        assert slow.drained() == -signal.SIGKILL
-    gone = llmsh("wait", "9999999")
-    assert gone.returncode == 127
-    assert gone.stderr.startswith("wait: 9999999: no such process")
-    assert llmsh("wait", str(os.getpid())).returncode == 127
 
-
-def test_timeout_takes_agents_and_programs() -> None:
-    assert llmsh("timeout", "0.2", "run", *WITHOUT_END, "ask", "x").returncode == 124
-    assert llmsh("timeout", "20", "ask", "--max-tokens", "3", "x").returncode == 0
-    assert llmsh("timeout", "--preserve-status", "0.1", "sleep", "60").returncode == -signal.SIGTERM
-    assert llmsh("timeout", "-s", "INT", "-k", "0.1", "0.1", "sh", "-c", "trap '' INT; exec sleep 60").returncode == -9
-    assert llmsh("timeout", "60", "sh", "-c", "exit 3").returncode == 3
-    assert llmsh("timeout", "60", "sh", "-c", "kill -HUP $$").returncode == -signal.SIGHUP
-    missing = llmsh("timeout", "60", "no-such-program")
-    assert (missing.returncode, missing.stderr) == (127, "timeout: no-such-program: no such command\n")
-    assert llmsh("timeout", "soon", "true").returncode == 2
-
-
-def test_nice_is_the_agents_and_the_programs() -> None:
-    here = os.getpriority(os.PRIO_PROCESS, 0)
-    assert llmsh("nice", "-n", "3", "nice").stdout == f"{here + 3}\n"
-    assert llmsh("nice", "-5", "sh", "-c", f"{' '.join(WORDS)} nice").stdout == f"{here + 5}\n"
-    with Endless("--nice", "7") as agent:
-        assert llmsh("ps", "-o", "ni=", "-p", str(agent.pid)).stdout.strip() == "7"
-    pid = llmsh("nice", "-n", "4", "run", "-d", *WITHOUT_END, "ask", "x").stdout.strip()
-    assert llmsh("ps", "-o", "ni=", "-p", pid).stdout.strip() == str(here + 4)
-    assert llmsh("renice", "-n", "6", pid).stdout == f"{pid} (process ID) old priority {here + 4}, new priority 6\n"
-    assert llmsh("renice", "--relative", "2", "-p", pid).returncode == 0
-    assert llmsh("ps", "-o", "ni=", "-p", pid).stdout.strip() == "8"
-    assert llmsh("kill", pid).returncode == 0
 
 
 def test_stop_stops_the_tokens_and_cont_goes_on_where_it_was() -> None:

@@ -30,6 +30,27 @@ def llmsh(*argv: str, stdin: str | bytes = b"", **env: str) -> subprocess.Comple
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
 
+def refused(*argv: str, **env: str) -> str:
+    """Run a command line that is wrong: status 2, no output, and one line, which is given."""
+    done = llmsh(*argv, **env)
+    assert (done.returncode, done.stdout) == (2, ""), (argv, done)
+    assert done.stderr.startswith(f"{argv[0]}: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def into_full(*argv: str) -> tuple[int, str]:
+    """Run with standard output on a full disk: the status, and what is said of it."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*WORDS, *argv], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    return done.returncode, done.stderr.decode()
+
+
+NO_SPACE = "write error: No space left on device\n"
+
+
 class Child:
     """A client that runs. Its pid leads a session and a group, on a terminal if one is given."""
 
