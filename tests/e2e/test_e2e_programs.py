@@ -252,6 +252,36 @@ def test_an_unsupported_keyword_of_a_schema_is_refused_with_its_path(tmp_path: P
         assert err == "find: schema: /properties/a/pattern: keyword is not supported\n"
 
 
+@pytest.mark.parametrize("agent", ["say", "each", "talk"])
+def test_every_agent_that_writes_is_held_to_a_schema(agent: str) -> None:
+    schema = '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}'
+    status, out, err = run("--max-tokens", "0", "--json-schema", schema, agent, "x")
+    assert (status, err) == (0, "")
+    assert isinstance(json.loads(out)["ok"], bool)
+    for broken, cause in (("{", "/: not JSON"), ('{"pattern": "x"}', "/pattern: keyword is not supported")):
+        status, out, err = run("--json-schema", broken, agent, "x")
+        assert (status, out) == (126, "")
+        assert err.startswith(f"{agent}: schema: {cause}")
+        assert err.count("\n") == 1
+
+
+def test_what_an_agent_cannot_do_is_refused_in_one_line() -> None:
+    for argv, said in (
+        (
+            ("--json-schema", "{}", "sort", "x"),
+            "run: schema: expected an agent that writes: sort is of kind",
+        ),
+        (("--scores", "say", "x"), "run: scores: expected an agent that classifies: say is of kind prompt\n"),
+        (("--nice", "99", "say", "x"), "run: nice must be from "),
+    ):
+        status, out, err = run(*argv)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(said)
+    status, out, err = run("--logit-bias", "99999=1", "say", "x")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("say: logit_bias: token 99999: expected 0 to ")
+
+
 def test_agents_in_a_pipe_with_programs(tmp_path: Path) -> None:
     file = tmp_path / "in"
     file.write_text("one\ntwo\n")
