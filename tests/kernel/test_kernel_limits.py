@@ -56,7 +56,7 @@ def test_a_chat_that_may_say_no_more_ends() -> None:
     client.give(pid, b"one\ntwo\n")
     machine.clock.run_until(lambda: client.exited(pid) is not None)
     assert len(client.out[pid]) == 6
-    assert (client.ends[pid]["status"], client.err[pid]) == (1, b"talk: limit of 5 tokens reached\n")
+    assert (client.ends[pid]["status"], bytes(client.err[pid])) == (1, b"talk: limit of 5 tokens reached\n")
 
 
 def test_the_smaller_of_two_limits_counts() -> None:
