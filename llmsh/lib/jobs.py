@@ -3,7 +3,6 @@
 The shell has a job table of its own; here the kernel's process table is all there is.
 """
 
-
 from llmsh.abi.light import NamedTuple
 from llmsh.lib import calls, here
 from llmsh.lib.conn import Connection
