@@ -14,15 +14,18 @@ COMMAND = Command(
 )
 
 
-def _one(name: str) -> int:
+def _one(name: str, json: bool) -> int:
     module = commands.load(name)
-    if module is not None:
-        term.out(help_text(module.COMMAND))
-        return 0
-    if launch.is_agent(name):
-        from llmsh.lib.start import agent_help
+    command = module.COMMAND if module is not None else None
+    if command is None and launch.is_agent(name):
+        from llmsh.lib.start import agent_command
 
-        term.out(agent_help(name))
+        command = agent_command(name)
+    if command is not None:
+        if json:
+            record({"name": name, "summary": command.summary})
+        else:
+            term.out(help_text(command))
         return 0
     term.complain("help", f"{name}: no such command or agent")
     return 1
@@ -47,4 +50,4 @@ def main(argv: list[str]) -> int:
     given = parse(COMMAND, argv)
     if not given.operands:
         return _all(given.flag("json"))
-    return max(_one(name) for name in given.operands)
+    return max(_one(name, given.flag("json")) for name in given.operands)

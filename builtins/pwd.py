@@ -36,5 +36,6 @@ def main(argv: list[str]) -> int:
         physical = os.getcwd()
     except OSError as exc:
         raise Error("EIO", f"the working folder is gone: {exc.strerror}") from None
-    term.line(physical if given.flag("physical") else _logical(physical))
+    *_, last = ("logical", *given.options)
+    term.line(physical if last == "physical" else _logical(physical))
     return 0

@@ -166,7 +166,7 @@ class _Reader:
             raise Shown(help_text(self.command))
         options = self.given.options
         if text is None:
-            options[option.name] = options.get(option.name, 0) + 1
+            options[option.name] = options.pop(option.name, 0) + 1  # in the order in which each was given last
             return
         value = convert(option, name, text)
         if option.repeat:

@@ -13,7 +13,7 @@ from llmsh.abi.light import TYPE_CHECKING, Mapping, Sequence
 from llmsh.abi.limits import PIPE_MAX, PIPE_MIN
 from llmsh.lib.agent import AgentSpec, Scalar
 from llmsh.lib.command import Command, Option, flag, takes
-from llmsh.lib.options import Given, Shown, Usage, help_text, parse
+from llmsh.lib.options import Given, Shown, Usage, parse
 
 if TYPE_CHECKING:
     from llmsh.abi.unit import Unit
@@ -217,9 +217,9 @@ def agent_spec(name: str, argv: Sequence[str], before: Given | None = None) -> A
     )
 
 
-def agent_help(name: str) -> str:
-    """What `NAME --help` prints."""
-    return help_text(command_of(_unit(name)))
+def agent_command(name: str) -> Command:
+    """What an agent's command line is, from its unit. Raises Error for a broken one."""
+    return command_of(_unit(name))
 
 
-__all__ = ["GENERAL", "Shown", "agent_help", "agent_spec", "command_of", "params"]
+__all__ = ["GENERAL", "Shown", "agent_command", "agent_spec", "command_of", "params"]

@@ -17,7 +17,8 @@ def here() -> int:
 
 
 @pytest.mark.parametrize(
-    ("argv", "more"), [((), 10), (("-n", "3"), 3), (("-n3",), 3), (("--adjustment=4",), 4), (("-5",), 5), (("-n", "99"), 99)]
+    ("argv", "more"),
+    [((), 10), (("-n", "3"), 3), (("-n3",), 3), (("--adjustment=4",), 4), (("-5",), 5), (("-n", "99"), 99)],
 )
 def test_programs(xdg: Path, here: int, argv: tuple[str, ...], more: int) -> None:
     assert llmsh("nice", *argv, "nice").stdout == f"{clamp(here + more)}\n"
@@ -25,7 +26,9 @@ def test_programs(xdg: Path, here: int, argv: tuple[str, ...], more: int) -> Non
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("words", [("run", "-d", *WITHOUT_END, "ask"), ("run", "--nice", "9", "-d", *WITHOUT_END, "ask")])
+@pytest.mark.parametrize(
+    "words", [("run", "-d", *WITHOUT_END, "ask"), ("run", "--nice", "9", "-d", *WITHOUT_END, "ask")]
+)
 def test_agents(here: int, words: tuple[str, ...]) -> None:
     pid = llmsh("nice", "-n", "4", *words, "x").stdout.strip()
     said = 9 if "--nice" in words else clamp(here + 4)

@@ -22,7 +22,9 @@ def test_by_pattern() -> None:
         assert llmsh("pgrep", "-d,", "ask").stdout == f"{a},{b}\n"
         assert llmsh("pgrep", "-ai", "ASK").stdout == f"{a} ask go on\n{b} ask go on\n"
         assert llmsh("pgrep", "-v", "init").stdout.split() == [a, b]
-        assert [json.loads(line)["agent"] for line in llmsh("pgrep", "--json", "ask").stdout.splitlines()] == ["ask"] * 2
+        assert [json.loads(line)["agent"] for line in llmsh("pgrep", "--json", "ask").stdout.splitlines()] == [
+            "ask"
+        ] * 2
         assert into_full("pgrep", "ask") == (1, f"pgrep: {NO_SPACE}")
 
 

@@ -71,7 +71,8 @@ def test_processes_of_the_machine(xdg: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [(), ("5",), ("abc", "4999999"), ("-n", "x", "4999999"), ("5", "me"), ("-n", "1", "--relative", "1", "4999999")]
+    "argv",
+    [(), ("5",), ("abc", "4999999"), ("-n", "x", "4999999"), ("5", "me"), ("-n", "1", "--relative", "1", "4999999")],
 )
 def test_a_wrong_command_line_is_one_line(xdg: Path, argv: tuple[str, ...]) -> None:
     refused("renice", *argv)

@@ -57,7 +57,15 @@ def test_it_says_what_it_sends(xdg: Path) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [(), ("5",), ("soon", "true"), ("nan", "true"), ("-1", "true"), ("-s", "FOO", "5", "true"), ("-k", "x", "5", "true")],
+    [
+        (),
+        ("5",),
+        ("soon", "true"),
+        ("nan", "true"),
+        ("-1", "true"),
+        ("-s", "FOO", "5", "true"),
+        ("-k", "x", "5", "true"),
+    ],
 )
 def test_a_wrong_command_line_is_one_line(xdg: Path, argv: tuple[str, ...]) -> None:
     refused("timeout", *argv)

@@ -43,7 +43,12 @@ def into_full(*argv: str) -> tuple[int, str]:
     """Run with standard output on a full disk: the status, and what is said of it."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [*WORDS, *argv], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
+            [*WORDS, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
         )
     return done.returncode, done.stderr.decode()
 
