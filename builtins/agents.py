@@ -66,16 +66,19 @@ def _check(names: list[str], json: bool) -> int:
     chosen = [_place(name) for name in names] or unitfile.names()
     status = 0
     for name, path in chosen:
+        faults: list[str] = []
         try:
             found = unitfile.load(path, name) if path else unitfile.find(name)
             row = {"name": name, "path": found.path or path, "error": ""}
         except Error as error:
             row = {"name": name, "path": path, "error": error.detail}
+            faults = getattr(error, "faults", [error.detail])
             status = 1
         if json:
             forms.record(row)
-        elif row["error"]:
-            term.complain("agents", row["error"])
+        elif faults:
+            for fault in faults:
+                term.complain("agents", fault)
         else:
             term.line(f"{row['path']}: ok")
     return status

@@ -84,6 +84,7 @@ def _recorded(kernel: "Kernel", process: Process) -> None:
         if not call.answered:
             answer()
     settle(kernel, process)
+    kernel.recorded()
 
 
 def settle(kernel: "Kernel", process: Process) -> None:

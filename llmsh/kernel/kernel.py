@@ -151,7 +151,7 @@ class Kernel:
 
     def _close_when_empty(self) -> None:
         done = self._stopped
-        if done is None or self._interpreters:
+        if done is None or self._interpreters or not all(process.recorded for process in self.table):
             return
         self._stopped = None
         for host in self.hosts.values():
@@ -173,6 +173,9 @@ class Kernel:
         """A process has ended."""
         self._interpreters.pop(process.pid, None)
         self._note_idle()
+
+    def recorded(self) -> None:
+        """The end of a process is on disk: at a stop, maybe the last one's."""
         if self.stopping:
             self.clock.call_later(0, self._close_when_empty)
 
