@@ -41,7 +41,14 @@ class Log:
             except OSError:
                 return
         if self._echo:
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        try:
             sys.stderr.write(f"llmshd: {text}\n")
+            sys.stderr.flush()
+        except OSError:  # whoever read it has gone: that is no reason not to go on, or not to stop
+            self._echo = False
 
     def _rotate(self) -> None:
         os.rename(self.path, self.path + ".1")

@@ -49,7 +49,10 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
     """End a process now. A second call does nothing: the first cause is the status."""
     if not process.alive:
         return
+    stopped = process.stopped
     process.move(ZOMBIE)
+    if stopped and process.owner is not None:
+        kernel.rouse(process.owner)
     process.status, process.signal, process.reason = status, signal, reason
     process.wchan = ""
     process.ended = kernel.clock.wall()

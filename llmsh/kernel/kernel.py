@@ -30,6 +30,8 @@ from llmsh.kernel.trap import trap
 
 HOSTS_MAX = 64
 """Models that may be loaded at once, whatever their size."""
+ROUSE_S, ROUSES = 0.1, 5
+"""How long, and how often, a client is looked at that may be about to stop."""
 TICK_S = 0.25
 """How often foreground and patience are looked at while something runs."""
 
@@ -232,8 +234,18 @@ class Kernel:
         if owner is None or owner.gone or not process.alive:
             return
         owner.event({"ev": "stat", "pid": process.pid, "stat": STOPPED if process.stopped else "R"})
-        if not process.stopped and owner.conn.peer.stopped():
+        if not process.stopped:
+            self.rouse(owner)
+
+    def rouse(self, owner: Caller, tries: int = ROUSES) -> None:
+        """What made its client stop is over. A client that is about to stop, having heard of the stop only,
+        would miss a SIGCONT of this moment: look again a few times."""
+        if owner.gone:
+            return
+        if owner.conn.peer.stopped():
             owner.conn.peer.cont()
+        elif tries:
+            self.clock.call_later(ROUSE_S, lambda: self.rouse(owner, tries - 1))
 
     # Devices.
 

@@ -209,3 +209,18 @@ def test_minus_one_is_every_process() -> None:
     assert [(client.exited(pid) or {}).get("status") for pid in pids] == [137] * 3
     with pytest.raises(Error, match="no process"):
         client.call("kill", pid=-1, sig=sig.KILL)
+
+
+@pytest.mark.parametrize("number", [sig.CONT, sig.KILL])
+def test_a_client_that_stops_a_moment_after_its_agent_went_on_or_died_is_continued(number: int) -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    pid = client.run("say")
+    machine.go(1)
+    client.post("kill", pid=pid, sig=sig.STOP)
+    machine.go(0.1)
+    client.post("kill", pid=pid, sig=number)
+    machine.go(0.15)
+    client.peer.held = True
+    machine.go(1)
+    assert (client.peer.held, client.peer.continued) == (False, 1)
