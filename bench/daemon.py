@@ -40,7 +40,7 @@ class Daemon:
             os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
             with open(path, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
                 file.write(text)
-        self.options: dict[str, int | str] = {"cells": CELLS, "sequences": SEQUENCES, **options}
+        self.options: dict[str, int | str] = {"cells": CELLS, "sequences": SEQUENCES, "cores": 1, **options}
         if model:
             self.options["model"] = model
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run timeout uptime wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -176,6 +176,13 @@ _llmsh() {
             esac
             if [[ $word == -* ]]; then _llmsh_words '-d --detach -m --model -n --nice --timeout --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
             _llmsh_agent
+            ;;
+        sched)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '--json --help'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'fair fcfs mlfq rr'; return; fi
+            _llmsh_file
             ;;
         timeout)
             case $before in

@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run timeout uptime wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -216,6 +216,10 @@ complete -c llmsh -n '__fish_seen_subcommand_from run' -l deterministic -d 'equa
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l pipe-capacity -r -d 'of the pipe it writes to, 256 to 1048576'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l help -d 'show this and exit'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -f -a '(__llmsh_agent)'
+complete -c llmsh -n __fish_is_first_token -a sched -d 'show or choose the policy by which processes get tokens'
+complete -c llmsh -n '__fish_seen_subcommand_from sched' -l json -d 'print one JSON record a line'
+complete -c llmsh -n '__fish_seen_subcommand_from sched' -l help -d 'show this and exit'
+complete -c llmsh -n '__llmsh_verb sched' -f -a 'fair fcfs mlfq rr'
 complete -c llmsh -n __fish_is_first_token -a timeout -d 'run a command and end it when it takes too long'
 complete -c llmsh -n '__fish_seen_subcommand_from timeout' -s s -l signal -x -a '(__llmsh_signal)' -d 'what to send at the time limit (TERM)'
 complete -c llmsh -n '__fish_seen_subcommand_from timeout' -s k -l kill-after -r -d 'send KILL, too, so long after that'

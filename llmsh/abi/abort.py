@@ -10,8 +10,8 @@ The last byte of an area stays 0: strlen stops there.
 """
 
 AREA = 1 << 16
-CORES = 2
-"""Core 0 takes all sequences, core 1 one exact sequence at a time."""
+CORES = 32
+"""Areas there are; memory is taken only for those that are used."""
 SIZE = AREA * CORES
 
 

@@ -39,6 +39,11 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
 
 # Kernel to engine, data channel.
 
+CORES_MAX = 16
+"""Cores that sequences are dealt out to: 0, 1, 2…"""
+EXACT = 31
+"""The core that takes one exact sequence at a time, with nothing else in its cache."""
+
 
 class Open(_Message, frozen=True):
     """A new sequence on a core. `exact` asks for chunks cut at fixed multiples of 256."""
@@ -109,6 +114,14 @@ class Save(_Message, frozen=True):
     op: int
 
 
+class Move(_Message, frozen=True):
+    """Take q to another core: its cells become an image, as by SAVE, to be loaded there. q quiet."""
+
+    q: int
+    core: int
+    op: int
+
+
 class Load(_Message, frozen=True):
     """Put q's image back into cells. q quiet."""
 
@@ -132,7 +145,9 @@ class Drop(_Message, frozen=True):
     op: int
 
 
-ToEngine = Open | Answer | Feed | Lease | Halt | Cut | Fork | Save | Load | Score | Drop
+Operation = Cut | Fork | Save | Move | Load | Score | Drop
+"""What DONE answers."""
+ToEngine = Open | Answer | Feed | Lease | Halt | Operation
 
 
 # Engine to kernel, data channel.
@@ -195,6 +210,8 @@ class Ready(_Message, frozen=True):
     share: bool
     """Whether sequences can share and cut cells."""
     template: bool
+    cores: int = 1
+    """Cores that sequences are dealt out to, each with so many cells and sequences; made when first used."""
     description: str = ""
 
 

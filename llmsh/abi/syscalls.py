@@ -108,7 +108,10 @@ CALLS: tuple[Call, ...] = (
     Call(
         "kill",
         "send a signal; answers when it has taken effect (STOP: once the process is quiet)",
-        (_TARGET._replace(doc="a process, a group when negative, every process when -1"), Arg("sig", "int", "signal number, 0 to ask only", required=True, high=64)),
+        (
+            _TARGET._replace(doc="a process, a group when negative, every process when -1"),
+            Arg("sig", "int", "signal number, 0 to ask only", required=True, high=64),
+        ),
         ("sent",),
         ("ESRCH", "EPERM"),
     ),

@@ -91,7 +91,6 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     merge: str = ""
     """For long = parts: the prompt that makes one answer of several; empty: as for a part."""
     strip: bool = True
-    share: bool = False
     sampling: dict[str, float | int | str | list[str]] = {}
     limits: Limits = Limits()
     path: str = ""

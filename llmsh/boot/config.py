@@ -11,6 +11,7 @@ from typing import Any
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.lease import CORES_MAX
 from llmsh.abi.limits import PIPE_MAX, PIPE_MIN, SEQUENCES_MAX
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
@@ -23,12 +24,14 @@ class Config(Settings):
     """The kernel's settings and the daemon's own. 0 threads: one fewer than there are
     cores for a token, all of them for a prompt."""
 
+    cores: int = 0
+    """0: one for each of the machine's, up to 4."""
     threads: int = 0
     threads_batch: int = 0
     cells: int = 8192
-    """Cells of an engine's shared core."""
+    """Cells of each core."""
     sequences: int = 64
-    """Sequences that an engine holds at once."""
+    """Sequences that a core holds at once."""
     idle_exit_s: float = 1800.0
     """A daemon that started by itself leaves after so long with nothing to do; 0 for never."""
     log_max_bytes: int = 4 << 20
@@ -46,6 +49,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "grace_s": (0, 600),
     "nproc": (1, MAX),
     "model_idle_s": (0, MAX),
+    "cores": (0, CORES_MAX),
     "threads": (0, 512),
     "threads_batch": (0, 512),
     "cells": (64, MAX),

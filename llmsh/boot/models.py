@@ -15,6 +15,9 @@ from llmsh.drivers.llama import LlamaDevice
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.device import Device
 
+CORES_AT_MOST = 4
+"""Cores of one engine, when the configuration does not say: each may need a cache of its own."""
+
 
 class Models:
     """Makes devices as the configuration says. It is the kernel's `make_device`."""
@@ -43,6 +46,7 @@ class Models:
             model,
             path,
             cells=config.cells,
+            cores=config.cores or min(cores, CORES_AT_MOST),
             threads=threads,
             threads_batch=config.threads_batch or config.threads or cores,
             sequences=config.sequences,

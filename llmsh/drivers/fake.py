@@ -13,6 +13,7 @@ import msgspec
 
 from llmsh.abi import lease
 from llmsh.abi.errors import Error
+from llmsh.abi.routes import Routes
 from llmsh.drivers import fakeschema
 from llmsh.drivers.fakecore import Options, Plan, ProtocolError, rule
 from llmsh.drivers.fakeengine import FakeEngine
@@ -41,10 +42,25 @@ def options(name: str) -> Options:
             given[key] = type(kinds[key])(value)
         except ValueError:
             raise Error("ENODEV", f"{name}: {key} takes a number") from None
-        low = int(key in ("cells", "sequences"))
+        low = int(key in ("cells", "sequences", "cores"))
         if not low <= given[key] <= MOST:
             raise Error("ENODEV", f"{name}: {key} must be from {low} to {MOST}")
     return Options(**given)
+
+
+class _Place:
+    """A core's thread: its messages, its step under way and when that ends."""
+
+    def __init__(self) -> None:
+        self.inbox: deque[lease.ToEngine] = deque()
+        self.plan: Plan | None = None
+        self.timer: Timer | None = None
+
+    def cancel(self) -> None:
+        """No step, no turn."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class FakeDevice:
@@ -73,10 +89,12 @@ class FakeDevice:
         self._writer = writer
         self._strict = strict
         self._sink: Sink | None = None
-        self._in: deque[lease.ToEngine] = deque()
+        self._places = [_Place() for _ in range(min(options.cores, lease.CORES_MAX))]
+        self._routes = Routes(len(self._places))
+        self._early: deque[lease.ToEngine] = deque()
+        """What came before the engine was ready."""
         self._out: deque[tuple[int, lease.FromEngine | str]] = deque()
-        self._plan: Plan | None = None
-        self._timer: Timer | None = None
+        self._starting: Timer | None = None
         self._requests: dict[int, tuple[lease.Request, Answered]] = {}
         self._last_id = 0
 
@@ -89,14 +107,16 @@ class FakeDevice:
         self.incarnation += 1
         self.alive = True
         self.hung = False
-        self._timer = self._clock.call_later(self.options.start / 1000, self._ready)
+        self._starting = self._clock.call_later(self.options.start / 1000, self._ready)
 
     def post(self, message: lease.ToEngine) -> None:
         """Queue a message; it is taken between two steps."""
         if not self.alive:
             return
-        self._in.append(message)
-        self._wake()
+        if self.engine is None:
+            self._early.append(message)
+        else:
+            self._deliver_to(self._routes.of(message), message)
 
     def request(self, message: lease.Request, reply: Answered) -> None:
         """Ask on the control channel, which answers while a step runs."""
@@ -110,14 +130,11 @@ class FakeDevice:
 
     def abort(self, core: int, step: int) -> None:
         """Abort the step if it is the one under way."""
-        if (
-            not self.options.deaf
-            and self._plan is not None
-            and (self._plan.core, self._plan.no) == (core, step)
-            and not self.hung
-        ):
-            self._cancel()
-            self._timer = self._clock.call_later(ABORT_S, self._undo)
+        for place in self._places:
+            plan = place.plan
+            if plan is not None and (plan.core, plan.no) == (core, step) and not (self.hung or self.options.deaf):
+                place.cancel()
+                place.timer = self._clock.call_later(ABORT_S, partial(self._undo, place))
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -137,8 +154,10 @@ class FakeDevice:
         while keep is not None and len(self._out) > keep:
             self._out.pop()
         self.alive = False
-        self.engine = self._plan = None
-        self._in.clear()
+        self.engine = None
+        self._places = [_Place() for _ in self._places]
+        self._routes = Routes(len(self._places))
+        self._early.clear()
         for number in self._requests:
             self._clock.call_later(0, partial(self._answer, number, "engine died"))
         self._say(reason)
@@ -155,14 +174,16 @@ class FakeDevice:
     @property
     def busy(self) -> bool:
         """Whether a step is under way."""
-        return self._plan is not None
+        return any(place.plan is not None for place in self._places)
 
     # The engine's life.
 
     def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for place in self._places:
+            place.cancel()
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
 
     def _say(self, message: lease.FromEngine | str) -> None:
         self._out.append((self.incarnation, message))
@@ -183,68 +204,77 @@ class FakeDevice:
             self._clock.call_later(0, self._deliver)
 
     def _ready(self) -> None:
-        self._timer = None
+        self._starting = None
         if self.broken is not None:
             self._say(self.broken)
-            return self.crash("exited with status 1")
+            self.crash("exited with status 1")
+            return
         self.engine = FakeEngine(self.options, self._writer)
         made = self.options
-        self._say(
-            lease.Ready(
-                0, self.name, made.cells, made.sequences, made.longest, CELL_BYTES, 1, 1, VOCAB, 1, True, True, "bytes"
-            )
-        )
+        sizes = (made.cells, made.sequences, made.longest, CELL_BYTES)
+        self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, made.cores, "bytes"))
         for number in list(self._requests):
             self._clock.call_later(made.control / 1000, partial(self._control, number))
-        return self._wake()
+        while self._early:
+            message = self._early.popleft()
+            self._deliver_to(self._routes.of(message), message)
 
-    def _wake(self) -> None:
-        """See to it that a turn comes, unless one will come anyway."""
-        if self.engine is not None and self._timer is None and not self.hung:
-            self._timer = self._clock.call_later(0, self._turn)
+    def _deliver_to(self, index: int, message: lease.ToEngine) -> None:
+        """Lay a message before a core; see to it that a turn comes, unless one will come anyway."""
+        place = self._places[index]
+        place.inbox.append(message)
+        if place.timer is None and not self.hung:
+            place.timer = self._clock.call_later(0, partial(self._turn, index))
 
-    def _turn(self) -> None:
-        """Between two steps: take every message, then begin the next step."""
-        self._timer = None
+    def _turn(self, index: int) -> None:
+        """Between two steps of a core: take every message, then begin the next."""
+        self._places[index].timer = None
         try:
-            self._drain()
+            self._drain(index)
         except ProtocolError as exc:
             if self._strict:
                 raise
             self._say(lease.Failed("EPROTO", str(exc)))
             self.crash("exited with status 1")
 
-    def _drain(self) -> None:
-        if self.engine is None:
+    def _drain(self, index: int) -> None:
+        engine, place = self.engine, self._places[index]
+        if engine is None:
             return
-        while self._in:
-            self.engine.take(self._in.popleft())
-        self._report(self.engine)
-        self._plan = self.engine.begin()
-        if self._plan is not None:
-            self._timer = self._clock.call_later(self._plan.ms / 1000, self._finish)
+        while place.inbox:
+            message = place.inbox.popleft()
+            there = self._routes.now(message.q, index)
+            if there != index:  # it moved while this waited
+                self._deliver_to(there, message)
+                continue
+            engine.take(message)
+            sequence = engine.sequences.get(message.q)
+            self._routes.obeyed(message, sequence.core if sequence is not None else 0)
+        self._report(engine)
+        place.plan = engine.begin(index)
+        if place.plan is not None:
+            place.timer = self._clock.call_later(place.plan.ms / 1000, partial(self._finish, index))
 
     def _report(self, engine: FakeEngine) -> None:
         for message in engine.said():
             self._say(message)
 
-    def _finish(self) -> None:
-        self._timer = None
-        plan, self._plan = self._plan, None
+    def _finish(self, index: int) -> None:
+        place = self._places[index]
+        plan, place.plan, place.timer = place.plan, None, None
         if plan is None or self.engine is None:
             return None
         if self.poison and any(self.poison in sequence.log for sequence, _ in plan.parts):
             return self.crash()
         self.engine.finish(plan)
-        return self._turn()
+        return self._turn(index)
 
-    def _undo(self) -> None:
-        self._timer = None
-        plan, self._plan = self._plan, None
+    def _undo(self, place: "_Place") -> None:
+        plan, place.plan, place.timer = place.plan, None, None
         if plan is None or self.engine is None:
             return
         self.engine.undo(plan)
-        self._turn()
+        self._turn(self._places.index(place))
 
     # The control channel.
 

@@ -29,6 +29,8 @@ class Options(NamedTuple):
 
     cells: int = 4096
     sequences: int = SEQUENCES_MAX
+    """Cells and sequences are those of each core."""
+    cores: int = 1
     context: int = 0
     """0: as many tokens as there are cells."""
     ms: float = 5.0

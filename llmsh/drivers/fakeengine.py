@@ -10,21 +10,21 @@ from llmsh.drivers.faketext import EOS, Matcher, Words, Writer
 
 
 class FakeEngine:
-    """One incarnation: core 0 is shared, core 1 takes one sequence alone, for exact ones."""
+    """One incarnation: options.cores shared cores, and EXACT, which takes one sequence at a time."""
 
     def __init__(self, options: Options, writer: Writer | None = None) -> None:
         self.options = options
         writer = writer or Words(options.answer)
-        self.cores = [
-            FakeCore(0, options.cells, options.sequences, options, writer),
-            FakeCore(1, options.longest, 1, options, writer),
-        ]
+        self.cores = {
+            index: FakeCore(index, options.cells, options.sequences, options, writer) for index in range(options.cores)
+        }
+        self.cores[lease.EXACT] = FakeCore(lease.EXACT, options.longest, 1, options, writer)
         self.sequences: dict[int, Sequence] = {}
         self.ignored = 0
         self._names: set[int] = set()
-        self._turn = 0
+        self._exact_next = True
         self._out: list[lease.FromEngine] = []
-        for core in self.cores:
+        for core in self.cores.values():
             core.out = self._out
 
     def said(self) -> list[lease.FromEngine]:
@@ -35,12 +35,14 @@ class FakeEngine:
 
     # Steps.
 
-    def begin(self) -> Plan | None:
-        """The next step: the cores that have something to compute take turns."""
-        for _ in self.cores:
-            self._turn = (self._turn + 1) % len(self.cores)
-            plan = self.cores[self._turn].begin()
+    def begin(self, place: int) -> Plan | None:
+        """The next step of a core; the first takes turns with EXACT."""
+        if place:
+            return self.cores[place].begin()
+        for index in (lease.EXACT, 0) if self._exact_next else (0, lease.EXACT):
+            plan = self.cores[index].begin()
             if plan is not None:
+                self._exact_next = index == 0
                 return plan
         return None
 
@@ -54,14 +56,14 @@ class FakeEngine:
 
     def check(self) -> list[str]:
         """Faults of the books; empty when they are right."""
-        return [fault for core in self.cores for fault in core.check()]
+        return [fault for core in self.cores.values() for fault in core.check()]
 
     # Messages.
 
     def take(self, message: lease.ToEngine) -> None:
         """Do what one message asks, between two steps."""
         if isinstance(message, lease.Open):
-            rule(message.core in (0, 1), message, "no such core")
+            rule(message.core in self.cores, message, "no such core")
             self._add(message, message.q, self.cores[message.core], message.exact)
         else:
             rule(message.q in self.sequences, message, "no such sequence")
@@ -104,6 +106,8 @@ class FakeEngine:
                 self._cut(sequence, message)
             case lease.Save():
                 self._save(sequence, message)
+            case lease.Move():
+                self._move(sequence, message)
             case lease.Load():
                 self._load(sequence, message)
             case lease.Score():
@@ -180,6 +184,18 @@ class FakeEngine:
         sequence.image = max(sequence.image, len(sequence.cells))
         core.release(sequence, 0)
         core.extra += self.options.save
+        self._done(message.op, sequence)
+
+    def _move(self, sequence: Sequence, message: lease.Move) -> None:
+        shared = range(self.options.cores)
+        rule(sequence.core in shared and message.core in shared, message, "from core {}", sequence.core)
+        core = self.cores[sequence.core]
+        sequence.image = max(sequence.image, len(sequence.cells))
+        core.release(sequence, 0)
+        core.extra += self.options.save
+        core.sequences.remove(sequence)
+        sequence.core = message.core
+        self.cores[message.core].sequences.append(sequence)
         self._done(message.op, sequence)
 
     def _load(self, sequence: Sequence, message: lease.Load) -> None:

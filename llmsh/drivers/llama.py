@@ -24,6 +24,7 @@ class LlamaDevice:
         path: str,
         *,
         cells: int,
+        cores: int,
         threads: int,
         threads_batch: int,
         sequences: int,
@@ -32,7 +33,7 @@ class LlamaDevice:
     ) -> None:
         self.name = name
         self.pid = 0
-        self._options = ["--model", path, "--cells", str(cells), "--threads", str(threads)]
+        self._options = ["--model", path, "--cells", str(cells), "--cores", str(cores), "--threads", str(threads)]
         self._options += ["--threads-batch", str(threads_batch), "--sequences", str(sequences)]
         self._log = log
         self._loop = loop

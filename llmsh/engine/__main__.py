@@ -15,7 +15,7 @@ from llmsh.engine.channel import BROKEN, Channel, Closed
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="llmsh.engine", description="Serves one model to llmshd.")
     parser.add_argument("--model", required=True, metavar="FILE")
-    for name in ("data-fd", "control-fd", "abort-fd", "cells", "threads", "threads-batch", "sequences"):
+    for name in ("data-fd", "control-fd", "abort-fd", "cells", "cores", "threads", "threads-batch", "sequences"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="N")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Puts an engine together: model, core, books, control thread, loop."""
+"""Puts an engine together: model, cores, books, control thread, loop."""
 
 import argparse
 import os
@@ -6,15 +6,17 @@ import sys
 
 from llmsh.abi import lease
 from llmsh.abi.limits import SEQUENCES_MAX
-from llmsh.engine import binding, loop
+from llmsh.engine import binding
 from llmsh.engine.cache import Cache
 from llmsh.engine.channel import Channel
 from llmsh.engine.control import Control
 from llmsh.engine.core import SCRATCH, AbortPage, Core
 from llmsh.engine.fault import VARIABLE, Fault
+from llmsh.engine.loop import Loop
 from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
 from llmsh.engine.step import Stepper
+from llmsh.engine.team import Team
 
 _SWITCH = 0.0005
 """Seconds until the control thread yields the interpreter to the loop; Python's own 5 ms is a step."""
@@ -26,16 +28,23 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
     binding.start()
     model = Model(options.model)
     page = AbortPage(options.abort_fd)
-    threads = (options.threads, options.threads_batch)
     slots = max(1, min(options.sequences, SEQUENCES_MAX - SCRATCH))
-    first = Core(model, 0, options.cells, slots, threads=threads, page=page)
-    context = min(first.cells, model.trained) if model.trained > 0 else first.cells
+    count = max(1, min(options.cores, lease.CORES_MAX))
+    team = Team(count, options.threads, options.threads_batch)
+
+    def make(index: int) -> Core:
+        exact = index == lease.EXACT
+        return Core(model, index, options.cells, 1 if exact else slots, threads=team.alone, page=page)
+
+    cache = Cache(make, count, 0, model.share)
+    cells = cache.cores[0].core.cells
+    context = cache.context = min(cells, model.trained) if model.trained > 0 else cells
     Control(model, options.control_fd).start()
     channel.send(
         lease.Ready(
             pid=os.getpid(),
             model=options.model,
-            cells=first.cells,
+            cells=cells,
             sequences=slots,
             context=context,
             cell_bytes=model.cell_bytes(),
@@ -46,9 +55,10 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
             share=model.share,
             template=bool(model.template()),
             description=model.description(),
+            cores=count,
         )
     )
     channel.flush()
-    cache = Cache(first, lambda: Core(model, 1, first.cells, 1, threads=threads, page=page), context, model.share)
     orders = Orders(model, cache, channel)
-    loop.run(channel, cache, orders, Stepper(model, cache, orders, channel, Fault(os.environ.get(VARIABLE, ""))))
+    stepper = Stepper(model, cache, orders, channel, Fault(os.environ.get(VARIABLE, "")))
+    Loop(channel, orders, stepper, team).run()

@@ -1,4 +1,4 @@
-"""Which sequence holds which cells of which core: slots, the book, images, and the second core.
+"""Which sequence holds which cells of which core: slots, the book, images, and cores made when wanted.
 
 It calls llama.cpp through core.py and knows no lease. What a sequence has `computed`, its `slot` and
 its `spans` are written here only.
@@ -7,6 +7,7 @@ its `spans` are written here only.
 from collections.abc import Callable
 
 from llmsh.abi.errors import Error
+from llmsh.abi.lease import EXACT
 from llmsh.engine.book import Book, Span, check
 from llmsh.engine.core import SCRATCH, Core
 from llmsh.engine.sequence import Sequence
@@ -25,25 +26,31 @@ class Residents:
 
 
 class Cache:
-    """The cores of an engine: 0 always, 1 (for exact sequences, one at a time) while it is wanted.
-    `share`: whether this model's cells can be shared and cut."""
+    """The cores of an engine: `count` of them and EXACT; all but the first are made when first wanted,
+    and EXACT goes when it is not. `share`: whether this model's cells can be shared and cut."""
 
-    def __init__(self, first: Core, second: Callable[[], Core], context: int, share: bool) -> None:
-        self.cores: dict[int, Residents] = {0: Residents(first)}
+    def __init__(self, make: Callable[[int], Core], count: int, context: int, share: bool) -> None:
+        self.cores: dict[int, Residents] = {0: Residents(make(0))}
         self.context = context
-        self._second = second
+        self._make = make
+        self._count = count
         self._share = share
         self._steps = 0
-        """Steps of core 1 so far: numbers go on when it is made again."""
+        """Steps of EXACT so far: numbers go on when it is made again."""
+
+    def exists(self, index: int) -> bool:
+        """Whether there is such a core, made or not."""
+        return 0 <= index < self._count or index == EXACT
 
     def home(self, sequence: Sequence) -> Residents:
-        """The core of a sequence; core 1 is made when it is first wanted. Raises Error ENOMEM."""
+        """The core of a sequence. Raises Error ENOMEM, ENODEV."""
         found = self.cores.get(sequence.core)
         if found is None:
-            if sequence.core != 1:
+            if not self.exists(sequence.core):
                 raise Error("ENODEV", f"no core {sequence.core}")
-            found = self.cores[1] = Residents(self._second())
-            found.core.no = self._steps
+            found = self.cores[sequence.core] = Residents(self._make(sequence.core))
+            if sequence.core == EXACT:
+                found.core.no = self._steps
         return found
 
     def enter(self, sequence: Sequence) -> None:
@@ -146,12 +153,21 @@ class Cache:
         return ""
 
     def shrink(self, sequences: dict[int, Sequence]) -> None:
-        """Core 1 goes when nobody is left who belongs there."""
-        second = self.cores.get(1)
-        if second is not None and not any(each.core == 1 for each in sequences.values()):
-            self._steps = second.core.no
-            second.core.close()
-            del self.cores[1]
+        """EXACT goes when nobody is left who belongs there."""
+        exact = self.cores.get(EXACT)
+        if exact is not None and not any(each.core == EXACT for each in sequences.values()):
+            self._steps = exact.core.no
+            exact.core.close()
+            del self.cores[EXACT]
+
+    def move(self, sequence: Sequence, core: int) -> str:
+        """Make it one of another core, its cells an image; empty, or what is wrong."""
+        if not self.exists(core) or EXACT in (core, sequence.core):
+            return f"no way from core {sequence.core} to core {core}"
+        error = self.save(sequence)
+        if not error:
+            sequence.core = core
+        return error
 
     def check(self) -> list[str]:
         """Faults of the books."""

@@ -30,6 +30,15 @@ class Channel:
         self._out = bytearray()
         self._poll = select.poll()
 
+    def fileno(self) -> int:
+        """For poll."""
+        return self._socket.fileno()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is queued that the kernel has not taken."""
+        return bool(self._out)
+
     def send(self, message: lease.FromEngine) -> None:
         """Queue a message."""
         self._out += lease.pack(message)

@@ -70,6 +70,7 @@ class Core:
         self._vocab = model.size
         self._page = page
         self._give_back((slots + SCRATCH) * self._vocab * 4)
+        self._threads = threads
         self._rows: Floats = np.empty((0, 0), np.float32)
         self._rows_at = 0
 
@@ -82,8 +83,12 @@ class Core:
         if last > first:
             _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
 
-    def decode(self) -> tuple[int, int, float]:
-        """Decode the batch as the next step: its number, llama_decode's result, milliseconds."""
+    def decode(self, threads: tuple[int, int] | None = None) -> tuple[int, int, float]:
+        """Decode the batch as the next step, on so many threads (single tokens, prompts): its number,
+        llama_decode's result, milliseconds."""
+        if threads is not None and threads != self._threads:
+            self._threads = threads
+            C.llama_set_n_threads(self.handle, *threads)
         self.no += 1
         no = self.no
         C.llama_set_abort_callback(self.handle, STRLEN, self._page.address(self.index, no))

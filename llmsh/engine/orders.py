@@ -33,7 +33,8 @@ class Orders:
     def obey(self, message: lease.ToEngine) -> None:
         """Do what one message says."""
         if isinstance(message, lease.Open):
-            self.sequences[message.q] = Sequence(message.q, message.core, message.exact)
+            core = lease.EXACT if message.exact else message.core
+            self.sequences[message.q] = Sequence(message.q, core, message.exact)
             return
         sequence = self.sequences.get(message.q)
         if sequence is None:
@@ -59,7 +60,7 @@ class Orders:
     def _stranger(self, message: lease.ToEngine) -> None:
         """A message about a sequence that is not: an operation still has its DONE."""
         sys.stderr.write(f"engine: {type(message).__name__.lower()}: no sequence {message.q}\n")
-        if isinstance(message, lease.Cut | lease.Fork | lease.Save | lease.Load | lease.Score | lease.Drop):
+        if isinstance(message, lease.Operation):
             self._done(message.op, message.q, error="no such sequence")
 
     def end(self, sequence: Sequence, why: str, detail: str = "") -> None:
@@ -137,7 +138,7 @@ class Orders:
     # Operations.
 
     def _operate(self, sequence: Sequence, message: lease.ToEngine) -> None:
-        assert isinstance(message, lease.Cut | lease.Save | lease.Load | lease.Score)  # the rest is obeyed above
+        assert isinstance(message, lease.Operation)  # the rest is obeyed above
         if not sequence.quiet:
             self._done(message.op, sequence.q, sequence.computed, "q is not quiet")
             return
@@ -149,6 +150,8 @@ class Orders:
                 error = self._cut(sequence, message.at)
             case lease.Save():
                 error = self._cache.save(sequence)
+            case lease.Move():
+                error = self._cache.move(sequence, message.core)
             case lease.Load():
                 error = self._cache.load(sequence)
         self._done(message.op, sequence.q, sequence.computed, error)

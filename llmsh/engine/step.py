@@ -4,6 +4,8 @@ Samplers advance only after llama_decode returned 0. It decides nothing: who may
 leases, what is computed by plan.py.
 """
 
+from collections import defaultdict
+
 import numpy as np
 
 from llmsh.abi import lease
@@ -25,6 +27,21 @@ NOCELL, ABORTED = 1, 2
 """Results of llama_decode that are no fault of the batch."""
 
 
+class Planned:
+    """A step under way."""
+
+    __slots__ = ("home", "ms", "no", "rate", "rc", "rows", "works")
+
+    def __init__(self, home: Residents, works: list[Work], rows: list[int], rate: Rate) -> None:
+        self.home = home
+        self.works = works
+        self.rows = rows
+        """The row of each work's first output."""
+        self.rate = rate
+        self.no = self.rc = 0
+        self.ms = 0.0
+
+
 class Stepper:
     """Makes the steps of all cores."""
 
@@ -34,26 +51,35 @@ class Stepper:
         self._orders = orders
         self._channel = channel
         self._fault = fault
-        self._rates = {0: Rate(), 1: Rate()}
+        self._rates: defaultdict[tuple[int, bool], Rate] = defaultdict(Rate)
 
-    def step(self, index: int) -> None:
-        """One step of a core, if it has anything to do."""
+    def begin(self, index: int, *, alone: bool) -> "Planned | None":
+        """Plan a core's next step and fill its batch; None when it has nothing to do. `alone`: no other
+        core works."""
         working = [each for each in self._orders.working.values() if each.core == index]
         if not working:
-            return
+            return None
         home = self._cache.cores[index]
-        room = self._rates[index].room(TARGET_MS)
+        rate = self._rates[index, alone]
+        room = rate.room(TARGET_MS)
         if len(self._orders.working) == 1:
             room = max(room, lone(working, self._cache.context))
         works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))
-        rows = self._fill(home, works)
+        step = Planned(home, works, self._fill(home, works), rate)
         self._fault.before(works, self._model.pieces)
-        no, rc, ms = home.core.decode()
-        if rc == 0:
-            self._rates[index].saw(home.core.batch.size, ms)
-            self._commit(home, works, rows, no, ms)
+        return step
+
+    def decode(self, step: "Planned", threads: tuple[int, int]) -> None:
+        """Do it; the only part that other cores do not wait for."""
+        step.no, step.rc, step.ms = step.home.core.decode(threads)
+
+    def end(self, step: "Planned") -> None:
+        """Account what came of it."""
+        if step.rc == 0:
+            step.rate.saw(step.home.core.batch.size, step.ms)
+            self._commit(step.home, step.works, step.rows, step.no, step.ms)
         else:
-            self._failed(home, works, no, rc, ms)
+            self._failed(step.home, step.works, step.no, step.rc, step.ms)
         self._fault.after(self._channel)
 
     def _fill(self, home: Residents, works: list[Work]) -> list[int]:

@@ -4,6 +4,8 @@
 back. It knows no process and no signal, only streams.
 """
 
+from functools import partial
+
 from llmsh.abi.lease import (
     EOS,
     FAULT,
@@ -18,6 +20,7 @@ from llmsh.abi.lease import (
     Halted,
     Lease,
     Load,
+    Move,
     Open,
     Score,
     Step,
@@ -25,8 +28,8 @@ from llmsh.abi.lease import (
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.port import Port
 from llmsh.kernel.residence import Residence
-from llmsh.kernel.sched import POLICIES, Policy, Task
-from llmsh.kernel.sched.fcfs import Fcfs
+from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.sched import Policy, Task
 from llmsh.kernel.stream import GENERATE, SCORE, Stream
 
 INPUT_COST = 0.25
@@ -45,16 +48,11 @@ class Core:
         self.cells = cells
         self.seats = seats
         self.quantum = quantum
-        self.policy: Policy = POLICIES[policy]()
-        self.urgent: Policy = Fcfs()
-        """Those who come before everybody: a boosted foreground, and who has waited too long."""
-        self.runnable: dict[int, Stream] = {}
+        self.queue = RunQueue(policy)
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
         self.suspects: list[Stream] = []
         self.residence = Residence(self)
-        self.era = 0
-        """Counts the policies that this core has had."""
         self.steps = 0
         """The last decode of this incarnation that was told of; its first is number 1."""
 
@@ -62,37 +60,19 @@ class Core:
 
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
-        if stream.ident not in self.runnable:
+        if stream not in self.queue:
             self.port.interrupt()
-            self.runnable[stream.ident] = stream
             stream.task.since = self.port.now()
-            if stream.task.era != self.era:
-                stream.task.vtime, stream.task.era = 0.0, self.era
-            self._queue(stream.task).add(stream.task)
+            stream.task.ahead = (len(stream) - 1 - stream.computed) * INPUT_COST
+            self.queue.add(stream)
+            self.port.changed()
 
     def block(self, stream: Stream) -> None:
         """The stream must not run: its lease is taken back."""
-        if self.runnable.pop(stream.ident, None) is not None:
-            self.urgent.remove(stream.task)
-            self.policy.remove(stream.task)
+        if self.queue.remove(stream):
+            self.port.changed()
         self.residence.withdraw(stream)
         self.halt(stream)
-
-    def requeue(self, stream: Stream) -> None:
-        """Its boost or weight changed."""
-        if stream.ident in self.runnable:
-            self.urgent.remove(stream.task)
-            self.policy.remove(stream.task)
-            self._queue(stream.task).add(stream.task)
-
-    def switch(self, policy: str) -> None:
-        """Use another policy from now on; accounts start anew, also of those that do not run now."""
-        self.policy = POLICIES[policy]()
-        self.era += 1
-        for stream in self.runnable.values():
-            stream.task.vtime, stream.task.era = 0.0, self.era
-            if not stream.task.boost:
-                self.policy.add(stream.task)
 
     def halt(self, stream: Stream) -> None:
         """Take the lease back; HALTED follows."""
@@ -118,25 +98,28 @@ class Core:
 
     def plan(self) -> None:
         """Grant what the policy says. Called after every change; costs little when there is none."""
-        if not self.runnable or not self.port.ready:
+        if not self.queue or not self.port.ready or self.port.yields(self.index):
             return
         suspect = self._suspect() if self.suspects else None
         if suspect is not None:
             self._try(suspect)
             return
-        queue = self.urgent if len(self.urgent) else self.policy
-        if queue is self.urgent:
+        queue = self.queue.first
+        if queue is self.queue.urgent:
             for stream in list(self.leased.values()):
                 if not stream.task.boost:
                     self.halt(stream)
         parked: list[Task] = []
         while (task := queue.pick()) is not None:
-            stream = self.runnable[task.ident]
+            stream = self.queue.streams[task.ident]
             verdict = self._serve(stream)
             if verdict == BLOCKED:
                 self.block(stream)
                 stream.client.blocked("pipe")
-            elif verdict == SEATLESS or (verdict == SERVED and not queue.yields):
+            elif verdict == SEATLESS:
+                self._preempt(queue, stream)
+                break
+            elif verdict == SERVED and not queue.yields:
                 break
             elif self.residence.claimant is not None and self._under_way:
                 self._renew()
@@ -147,6 +130,13 @@ class Core:
         for task in parked:
             queue.unpark(task)
 
+    def _preempt(self, queue: Policy, stream: Stream) -> None:
+        """There is no seat for who deserves one: if the policy says so, who deserves least gives up its own."""
+        others = [each for each in self.leased.values() if not each.halting and each in self.queue]
+        victim = max(others, key=self.rank, default=None)
+        if victim is not None and queue.preempts(stream.task, victim.task):
+            self.halt(victim)
+
     @property
     def _under_way(self) -> bool:
         """Whether something will come back from the engine, and with it the next plan."""
@@ -155,18 +145,23 @@ class Core:
     def _renew(self) -> None:
         """While somebody waits for cells, those who run go on if they fit beside its claim."""
         for stream in sorted(self.leased.values(), key=self.rank):
-            if stream.ident in self.runnable and self._serve(stream) == BLOCKED:
+            if stream in self.queue and self._serve(stream) == BLOCKED:
                 self.block(stream)
                 stream.client.blocked("pipe")
+
+    @property
+    def tries(self) -> bool:
+        """Whether a suspect of this core is to be tried, alone."""
+        return bool(self.suspects) and self._suspect() is not None
 
     def _suspect(self) -> Stream | None:
         """The first of those that the last engine may have died of, if it can run."""
         self.suspects = [stream for stream in self.suspects if stream.suspect]
-        return next((stream for stream in self.suspects if stream.ident in self.runnable), None)
+        return next((stream for stream in self.suspects if stream in self.queue), None)
 
     def _try(self, stream: Stream) -> None:
         """A suspect runs alone, one token, so that who kills the engine again fails alone."""
-        if self.leased or self.scoring:
+        if not self.port.calm:
             return
         # Nobody else runs, so a claim of somebody else would never be met.
         if self.residence.claimant is not stream:
@@ -220,7 +215,7 @@ class Core:
         self.port.post(Lease(stream.q, stream.halted, upto))
         if fresh:
             self.leased[stream.q] = stream
-        self._charge(stream, float(upto - before))
+        self.queue.charge(stream, float(upto - before))
         stream.client.blocked("")
 
     def _materialise(self, stream: Stream) -> None:
@@ -252,13 +247,12 @@ class Core:
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
-        self._charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
+        self.queue.charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
         return GRANTED
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
-        """Sorts streams by how little they deserve, as the queues do; no two are equal."""
-        queue = self._queue(stream.task)
-        return (float(queue is not self.urgent), *queue.rank(stream.task), float(stream.ident))
+        """See RunQueue.rank."""
+        return self.queue.rank(stream)
 
     # Account.
 
@@ -272,7 +266,7 @@ class Core:
             if stream is not None:
                 stream.computed = min(len(stream), stream.computed + count)
                 stream.task.since = now
-                self._charge(stream, count * INPUT_COST)
+                self.queue.charge(stream, count * INPUT_COST)
                 stream.client.computed(count, share)
         for q, pos, token, data, safe in step.rows:
             stream = self.leased.get(q)
@@ -284,7 +278,7 @@ class Core:
             stream.computed = pos
             stream.suspect = False
             stream.task.since = now
-            self._spend(stream)
+            self.queue.spend(stream)
             stream.answer.data += data
             stream.client.made(1, share)
             if self.leased.get(q) is stream:
@@ -296,7 +290,7 @@ class Core:
         if stream is None:
             self.port.dropped += 1
             return
-        self._charge(stream, float(min(0, len(stream) - stream.upto)))
+        self.queue.charge(stream, float(min(0, len(stream) - stream.upto)))
         stream.halted += 1
         stream.upto = 0
         stream.halting = False
@@ -341,20 +335,42 @@ class Core:
     def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         self.cells.left(op)
 
+    def movable(self, stream: Stream) -> bool:
+        """Whether the stream can go to another core, once it is quiet."""
+        free = not (stream.halting or stream.op or stream.suspect or stream.exact)
+        return free and stream is not self.residence.claimant and stream not in self.residence.doomed
+
+    def send(self, stream: Stream, other: "Core") -> None:
+        """Give a movable stream to another core, with its cells as an image."""
+        lag, runnable = self.queue.policy.lag(stream.task), stream in self.queue
+        self.block(stream)
+        if stream.q:
+            stream.image = stream.computed
+            stream.op = self.port.operation(stream, partial(self._sent, other))
+            self.cells.leave(stream, stream.op)
+            self.port.post(Move(stream.q, other.index, stream.op))
+        stream.core, stream.moved = other.index, self.port.now()
+        if runnable:
+            other.queue.join(stream, lag)
+
+    def _sent(self, other: "Core", stream: Stream, op: int, error: str, scores: list[float]) -> None:
+        self.cells.left(op)
+        if stream.op == op:
+            stream.op = 0
+            if error:
+                other.rebuild(stream)
+        self.plan()
+
     def rebuild(self, stream: Stream) -> None:
         """Forget the engine's copy; the next lease feeds the log again."""
-        runnable = stream.ident in self.runnable
+        runnable = stream in self.queue
         self.drop(stream)
         if runnable:
             self.wake(stream)
 
     def tick(self, patience: float) -> None:
         """Who has waited for a token longer than `patience` seconds comes first, once."""
-        now = self.port.now()
-        for stream in self.runnable.values():
-            if not stream.task.boost and not stream.leased and now - stream.task.since > patience:
-                stream.task.boost = self.quantum
-                self.requeue(stream)
+        self.queue.overdue(self.port.now() - patience, self.quantum)
 
     def void(self) -> list[Stream]:
         """The engine is gone: who was in the step under way is a suspect."""
@@ -377,17 +393,3 @@ class Core:
             if stream.held < stream.computed:
                 faults.append(f"stream {stream.ident}: {stream.computed} cells computed, {stream.held} held")
         return faults
-
-    def _queue(self, task: Task) -> Policy:
-        return self.urgent if task.boost > 0 else self.policy
-
-    def _charge(self, stream: Stream, cost: float) -> None:
-        if cost:
-            self.policy.charge(stream.task, cost)
-
-    def _spend(self, stream: Stream) -> None:
-        """A boosted stream made a token; at the last one it goes back among the others."""
-        if stream.task.boost > 0:
-            stream.task.boost -= 1
-            if not stream.task.boost:
-                self.requeue(stream)

@@ -30,7 +30,7 @@ def put(process: Process, on: bool) -> None:
     if not on:
         stream.task.boost = 0
     if host is not None and host.cores:
-        host.core(stream).requeue(stream)
+        host.core(stream).queue.requeue(stream)
 
 
 def boost(process: Process, tokens: int) -> None:
@@ -40,4 +40,4 @@ def boost(process: Process, tokens: int) -> None:
         return
     stream.task.boost = tokens
     if host is not None and host.cores:
-        host.core(stream).requeue(stream)
+        host.core(stream).queue.requeue(stream)

@@ -5,8 +5,10 @@ again; the streams' logs are the truth. It knows streams, not processes.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from llmsh.abi.lease import (
+    EXACT,
     Done,
     Failed,
     FromEngine,
@@ -18,35 +20,29 @@ from llmsh.abi.lease import (
     ToEngine,
 )
 from llmsh.kernel.aborts import Aborts
+from llmsh.kernel.balance import Balance
 from llmsh.kernel.cells import Cells
-from llmsh.kernel.clock import Clock, Timer
+from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
 from llmsh.kernel.device import Device
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
+from llmsh.kernel.requests import COMING, NEVER, Requests
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.watchdog import Watchdog
 
 STARTS_MAX = 3
 """Engines in a row that die before they are ready, before the device is given up."""
-SILENCE_S = 10.0
-"""A silent engine with work to do is dead after max(this, 20 steps)."""
-ASKED_S = 60.0
-"""One that has only requests to answer: a large template or schema takes a while."""
-
 LONG = 32
 """Tokens of a prompt not computed yet, from which a step of it may be a long one."""
 
 STARTING, READY, DEAD = "starting", "ready", "dead"
-ASKS_MAX = 5
-"""Engines that may die while a request is under way before the request is refused."""
-LOST = "engine died"
-"""What a device answers to requests of an engine that is gone."""
 KILLED = ("killed by signal 9", "killed by SIGKILL")
 """Deaths that come from outside: nobody's fault."""
 
 
 class Host:
-    """A device and its cores: core 0 is shared, core 1 takes exact streams, one at a time."""
+    """A device and its cores: those that streams are dealt out to, and EXACT, which takes one at a time."""
 
     def __init__(
         self, device: Device, clock: Clock, *, policy: str, seats: int, quantum: int, say: Callable[[str], None]
@@ -70,8 +66,6 @@ class Host:
         self.members: set[Stream] = set()
         """Every stream of this host, also those that the engine has not seen."""
         self.on_ready: list[Callable[[], None]] = []
-        self._lost: list[tuple[Request, Callable[[Reply], None], int]] = []
-        """Requests whose engine died: the next one is asked."""
         self.last_used = clock.now()
         self.tokens_in = self.tokens_out = self.steps = 0
         self.closing = False
@@ -80,12 +74,12 @@ class Host:
         self._next = 0
         self._q = 0
         self._starts = 0
-        self._asking = 0
-        """Requests without an answer yet."""
-        self._heard = clock.now()
-        self._slowest = 0.0
         self._hung = False
-        self._watch: Timer | None = None
+        self._dog = Watchdog(clock, self._patience, self._bite)
+        self._requests = Requests(device, self._engine, self._dog.heard)
+        self._balance: Balance[Core] = Balance(clock, self._send)
+        self._trial = False
+        """Whether some stream may have killed the engine, and is to be tried alone."""
 
     # Life of the engine.
 
@@ -102,7 +96,7 @@ class Host:
         if incarnation != self.incarnation:
             self.dropped += 1
             return
-        self._heard = self.clock.now()
+        self._dog.heard()
         if isinstance(message, Step):
             self._step(message)
         elif isinstance(message, Halted):
@@ -112,7 +106,7 @@ class Host:
                 return
             core = self.core(stream)
             core.halted(message)
-            core.plan()
+            self._plan(core)
         elif isinstance(message, Done):
             self._done(message)
         elif isinstance(message, Ready):
@@ -161,13 +155,14 @@ class Host:
             elif not stream.suspect:
                 stream.suspect = True
                 self.core(stream).suspects.append(stream)
+                self._trial = True
 
     def _give_up(self, reason: str) -> None:
         self.failure = reason
         self.say(f"{self.device.name}: given up: {reason}")
         for stream in list(self.members):
             stream.client.faulted(reason)
-        self._refuse_lost(reason)
+        self._requests.refuse(reason)
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()
@@ -180,13 +175,12 @@ class Host:
         self.token_bytes = max(1, facts.token_bytes)
         self._q = 0
         if not self.cores:
-            for index in (0, 1):
+            for index in (*range(facts.cores), EXACT):
                 self.cores[index] = self._core(index)
+            self._balance.cores = [self.cores[index] for index in range(facts.cores)]
         facts_line = f"pid {facts.pid}, {facts.cells} cells, {facts.threads} threads"
         self.say(f"{self.device.name}: engine {self.incarnation} is {facts_line}")
-        lost, self._lost = self._lost, []
-        for message, reply, deaths in lost:
-            self._ask(message, reply, deaths)
+        self._requests.again()
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()
@@ -195,17 +189,16 @@ class Host:
         self.plan()
 
     def _core(self, index: int) -> Core:
-        shared = index == 0
+        shared = index != EXACT
         cells = Cells(self.facts.cells if shared else self.facts.context, self.facts.sequences if shared else 1)
         return Core(index, self, cells, self.policy, self.seats if shared else 1, self.quantum)
 
     def close(self) -> None:
         """End the engine for good: no process needs it."""
         self.closing = True
-        if self._watch is not None:
-            self._watch.cancel()
+        self._dog.close()
         self.device.close()
-        self._refuse_lost("unloaded")
+        self._requests.refuse("unloaded")
         if self.on_ready:
             # Who waits for the model hears that it will not come.
             self.failure = self.failure or "unloaded"
@@ -215,25 +208,23 @@ class Host:
 
     # Hangs.
 
-    def watch(self) -> None:
-        """Look now and then whether an engine with work to do has said something."""
-        if self._watch is None and self.busy and not self.closing:
-            self._watch = self.clock.call_later(SILENCE_S / 2, self._look)
+    def _patience(self) -> float:
+        """How long the engine may be silent, 0 while it owes nothing."""
+        if not self.busy or self.closing:
+            return 0.0
+        if self.state != READY:
+            return inf
+        return self._dog.step_patience if self._due else self._dog.reply_patience
 
-    def _look(self) -> None:
-        self._watch = None
-        silence = self.clock.now() - self._heard
-        patience = max(SILENCE_S, self._slowest * 20) if self._due else ASKED_S
-        if self.state == READY and self.busy and silence > patience:
-            self.say(f"{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
-            self._hung = True
-            self.device.kill()
-        self.watch()
+    def _bite(self, silence: float) -> None:
+        self.say(f"{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
+        self._hung = True
+        self.device.kill()
 
     @property
     def busy(self) -> bool:
         """Whether the engine owes us anything."""
-        return self._due or self._asking > 0
+        return self._due or self._requests.asking > 0
 
     @property
     def _due(self) -> bool:
@@ -254,7 +245,7 @@ class Host:
     def post(self, message: ToEngine) -> None:
         """See Port."""
         if not self.busy:
-            self._heard = self.clock.now()
+            self._dog.heard()
         self.device.post(message)
 
     def operation(self, stream: Stream, ended: Ended) -> int:
@@ -283,6 +274,20 @@ class Host:
                 stream.hurried = True
                 self._aborts.ask(core.index, core.steps + 1, lambda: len(stream) - stream.computed > LONG)
 
+    def changed(self) -> None:
+        """See Port."""
+        self._balance.changed()
+
+    @property
+    def calm(self) -> bool:
+        """See Port."""
+        return not any(core.leased or core.scoring for core in self.cores.values())
+
+    def yields(self, core: int) -> bool:
+        """See Port."""
+        first = next((index for index, each in self.cores.items() if each.tries), core) if self._trial else core
+        return first != core
+
     def panic(self, line: str) -> None:
         """See Port."""
         self.say(f"panic: {line}")
@@ -293,39 +298,40 @@ class Host:
 
     def core(self, stream: Stream) -> Core:
         """The core that a stream belongs to."""
-        return self.cores[1 if stream.exact else 0]
+        if stream.core not in self.cores:
+            stream.core = EXACT if stream.exact else self._balance.lightest()
+        return self.cores[stream.core]
+
+    def wake(self, stream: Stream) -> None:
+        """The stream has a goal and nothing is in its way."""
+        core = self.core(stream)
+        if not (stream.exact or stream.q or stream.op or stream in core.queue):
+            stream.core = self._balance.lightest()
+            core = self.cores[stream.core]
+        core.wake(stream)
+        core.plan()
+        self._dog.watch()
+
+    def _send(self, stream: Stream, source: Core, target: Core) -> None:
+        """Move a stream between two cores."""
+        source.send(stream, target)
+        source.plan()
+        target.plan()
+        self._dog.watch()
 
     def request(self, message: Request, reply: Callable[[Reply], None]) -> None:
         """Ask the engine's control thread; `reply` is always called. A death of the engine is no
         answer: the next engine is asked."""
         self.last_used = self.clock.now()
-        self._ask(message, reply, 0)
-
-    def _ask(self, message: Request, reply: Callable[[Reply], None], deaths: int) -> None:
-        asked = self.incarnation
         if not self.busy:
-            self._heard = self.clock.now()
-        self._asking += 1
+            self._dog.heard()
+        self._requests.ask(message, reply)
+        self._dog.watch()
 
-        def answered(got: Reply) -> None:
-            self._asking -= 1
-            self._heard = self.clock.now()
-            again = got.error == LOST and deaths + 1 < ASKS_MAX
-            if not again or self.closing or (self.state == DEAD and self.failure):
-                reply(got)
-            elif self.state == READY and self.incarnation != asked:
-                self._ask(message, reply, deaths + 1)
-            else:
-                self._lost.append((message, reply, deaths + 1))
-
-        self.device.request(message, answered)
-        self.watch()
-
-    def _refuse_lost(self, reason: str) -> None:
-        """No engine will come."""
-        lost, self._lost = self._lost, []
-        for _, reply, _ in lost:
-            reply(Reply(0, error=reason))
+    def _engine(self) -> int:
+        if self.closing or (self.state == DEAD and self.failure):
+            return NEVER
+        return self.incarnation if self.state == READY else COMING
 
     def leave(self, stream: Stream) -> None:
         """The stream is gone; a step under way that serves nobody else is aborted."""
@@ -345,20 +351,28 @@ class Host:
         """Plan all cores."""
         for core in self.cores.values():
             core.plan()
-        self.watch()
+        self._dog.watch()
+
+    def _plan(self, core: Core) -> None:
+        """Plan one core, or all: while a suspect is tried, and once it has been, the others hang on it."""
+        if self._trial:
+            self._trial = any(each.tries for each in self.cores.values())
+            self.plan()
+        else:
+            core.plan()
 
     def _step(self, step: Step) -> None:
         core = self.cores.get(step.core)
         if core is None:
             self.dropped += 1
             return
-        self._slowest = max(step.ms / 1000, self._slowest * 0.99)
+        self._dog.stepped(step.ms)
         self.steps += 1
         self.tokens_out += len(step.rows)
         self.tokens_in += sum(count for _, count in step.fed)
         core.step(step)
         self._aborts.ended(step)
-        core.plan()
+        self._plan(core)
 
     def _done(self, message: Done) -> None:
         entry = self._ops.pop(message.op, None)
@@ -367,8 +381,13 @@ class Host:
             return
         stream, ended = entry
         ended(stream, message.op, message.error, message.scores)
-        self.core(stream).plan()
+        self._plan(self.core(stream))
 
     def check(self) -> list[str]:
         """Faults in the books of all cores."""
-        return [f"{self.device.name}: {fault}" for core in self.cores.values() for fault in core.check()]
+        faults = [fault for core in self.cores.values() for fault in core.check()]
+        queued = [(stream, index) for index, core in self.cores.items() for stream in core.queue.streams.values()]
+        faults += [
+            f"stream {each.ident}: queued on core {at}, of core {each.core}" for each, at in queued if each.core != at
+        ]
+        return [f"{self.device.name}: {fault}" for fault in faults]

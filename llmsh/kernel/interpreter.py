@@ -295,10 +295,7 @@ class Interpreter:
             self.wait("pipe")
             return
         self.wait("")
-        core = host.core(self.stream)
-        core.wake(self.stream)
-        core.plan()
-        host.watch()
+        host.wake(self.stream)
 
     # stream.Client
 

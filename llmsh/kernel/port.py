@@ -40,5 +40,15 @@ class Port(Protocol):
     def interrupt(self) -> None:
         """Somebody comes or is halted: a long step that is in the way ends now."""
 
+    def changed(self) -> None:
+        """A stream of this core became runnable, or stopped being so."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether no core has a lease or a score under way."""
+
+    def yields(self, core: int) -> bool:
+        """Whether another core tries a suspect: this one grants nothing meanwhile."""
+
     def panic(self, line: str) -> None:
         """A bug of ours: said loudly, raised in tests."""

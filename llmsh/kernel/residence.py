@@ -10,6 +10,7 @@ from typing import Protocol
 from llmsh.abi.lease import Save
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.port import Port
+from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.stream import Stream
 
 
@@ -18,7 +19,7 @@ class Owner(Protocol):
 
     port: Port
     cells: Cells
-    runnable: dict[int, Stream]
+    queue: RunQueue
     leased: dict[int, Stream]
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
@@ -89,8 +90,8 @@ class Residence:
             return
         mine = core.rank(stream)
         quiet = [other for other in core.cells.residents if not (other.leased or other.op or other is stream)]
-        idle = [other for other in quiet if other.ident not in core.runnable]
-        busy = [other for other in quiet if other.ident in core.runnable and core.rank(other) > mine]
+        idle = [other for other in quiet if other not in core.queue]
+        busy = [other for other in quiet if other in core.queue and core.rank(other) > mine]
         for victim in idle + sorted(busy, key=core.rank, reverse=True):
             short -= victim.held
             self.save(victim)

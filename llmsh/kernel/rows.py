@@ -42,7 +42,7 @@ def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
         "nice": process.nice,
         "agent": process.agent,
         "model": process.model,
-        "core": int(stream.exact) if stream is not None and resident else -1,
+        "core": stream.core if stream is not None and resident else -1,
         "tokens_in": process.tokens_in,
         "tokens_out": process.tokens_out,
         "ctx": len(stream) if stream is not None else 0,
@@ -94,8 +94,8 @@ def device(model: str, host: Host) -> dict[str, Any]:
         "incarnation": host.incarnation,
         "threads": facts.threads,
         "threads_batch": facts.threads_batch,
-        "cores": 1 + any(core.cells.used for core in cores if core.index),
-        "cells": facts.cells,
+        "cores": facts.cores,
+        "cells": facts.cells * facts.cores,
         "cells_used": used,
         "sequences": sum(len(core.cells.residents) for core in cores),
         "cell_bytes": facts.cell_bytes,
@@ -110,7 +110,8 @@ def memory(model: str, host: Host) -> dict[str, Any]:
     """One row of free: cells, then bytes."""
     used = sum(core.cells.used for core in host.cores.values())
     swap = sum(stream.image for stream in host.members)
-    counts = {"total": host.facts.cells, "used": used, "free": host.facts.cells - used, "shared": 0, "swap": swap}
+    total = host.facts.cells * host.facts.cores
+    counts = {"total": total, "used": used, "free": total - used, "shared": 0, "swap": swap}
     return {
         "name": host.device.name,
         "model": model,

@@ -91,6 +91,10 @@ class Stream:
         self.labels: list[list[int]] = []
         self.sink: Pipe | None = None
         """Where the answer's bytes go, when that has a bound."""
+        self.core = -1
+        """The core that its cells are on or will be, -1 before it first runs. Written by the host."""
+        self.moved = 0.0
+        """When it last went to another core."""
         # The engine's view, written by core and host.
         self.q = 0
         self.sent = 0

@@ -117,7 +117,7 @@ def sys_sched(kernel: "Kernel", call: Trap) -> None:
         for host in kernel.hosts.values():
             host.policy = policy
             for core in host.cores.values():
-                core.switch(policy)
+                core.queue.switch(policy)
                 core.plan()
     call.ok({"policy": kernel.policy, "policies": list(POLICIES)})
 

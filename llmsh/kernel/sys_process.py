@@ -123,7 +123,7 @@ def sys_renice(kernel: "Kernel", call: Trap) -> None:
         if stream is not None:
             stream.task.nice = nice
             if host is not None and host.cores:
-                host.core(stream).requeue(stream)
+                host.core(stream).queue.requeue(stream)
                 host.core(stream).plan()
     call.ok({"nice": nice})
 

@@ -244,9 +244,9 @@ def test_many_sequences_in_one_step() -> None:
 
 def test_an_exact_sequence_has_a_core_of_its_own() -> None:
     bench = Bench(Options(cells=300)).begin(1, lease.Sampling(ignore_eos=True)).post(lease.Lease(1, 0, 60))
-    bench.post(lease.Open(2, 1, exact=True), lease.Feed(2, 0, PROMPT), lease.Lease(2, 0, len(PROMPT))).idle()
-    assert [step.used for step in bench.kernel.of(lease.Step) if step.core == 1] == [len(PROMPT) - 1]
+    bench.post(lease.Open(2, lease.EXACT, exact=True), lease.Feed(2, 0, PROMPT), lease.Lease(2, 0, len(PROMPT))).idle()
+    assert [step.used for step in bench.kernel.of(lease.Step) if step.core == lease.EXACT] == [len(PROMPT) - 1]
     assert [step.no for step in bench.kernel.of(lease.Step) if step.core == 0][:3] == [1, 2, 3]
-    bench.post(lease.Open(3, 1, exact=True), lease.Feed(3, 0, PROMPT)).idle()
+    bench.post(lease.Open(3, lease.EXACT, exact=True), lease.Feed(3, 0, PROMPT)).idle()
     with pytest.raises(ProtocolError, match="already"):
         bench.post(lease.Lease(3, 0, len(PROMPT))).idle()

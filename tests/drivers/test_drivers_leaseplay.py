@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule, run_state_machine_as_test
 
-from llmsh.kernel import host
+from llmsh.kernel import watchdog
 from llmsh.kernel.settings import Settings
 from tests.support.leaseplay import Leases
 from tests.support.llamamachine import LlamaMachine
@@ -152,8 +152,8 @@ def undisturbed(model: Path) -> dict[Job, End]:
 @pytest.fixture
 def llama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[LlamaLeases]:
     """The play on a model, with hangs that are found in time for a test."""
-    monkeypatch.setattr(host, "SILENCE_S", 1.0)
-    monkeypatch.setattr(host, "ASKED_S", 1.0)
+    monkeypatch.setattr(watchdog, "SILENCE_S", 1.0)
+    monkeypatch.setattr(watchdog, "ASKED_S", 1.0)
     LlamaLeases.model = make(tmp_path / "tiny.gguf")
     LlamaLeases.calm = undisturbed(LlamaLeases.model)
     return LlamaLeases

@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def running(path: Path) -> AsyncIterator[tuple[LlamaDevice, Recorder, list[str]]]:
     """A device with its first engine; its last one is dead at the end."""
     kernel, log = Recorder(), list[str]()
-    device = LlamaDevice("tiny", str(path), cells=512, threads=1, threads_batch=1, sequences=8, log=log.append)
+    device = LlamaDevice("tiny", str(path), cells=512, cores=1, threads=1, threads_batch=1, sequences=8, log=log.append)
     device.start(kernel)
     try:
         yield device, kernel, log

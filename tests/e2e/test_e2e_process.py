@@ -151,7 +151,19 @@ def test_more_contexts_than_cells_take_turns(daemon: Daemon) -> None:
     sound(wire)
 
 
-def test_nice_shares_on_llama(daemon: Daemon) -> None:
+def test_two_processes_have_a_core_each_and_say_what_they_say_alone(start: Callable[..., Daemon]) -> None:
+    start("-o", "cores=2")
+    wire = Wire()
+    params = {**ENDLESS, "max_tokens": 600}
+    alone = text_of(wire, run(wire, "count", params=params))
+    pids = [run(wire, "count", params=params) for _ in range(2)]
+    until(wire, lambda: {row(wire, pid)["core"] for pid in pids} == {0, 1})
+    assert [text_of(wire, pid) for pid in pids] == [alone, alone]
+    sound(wire)
+
+
+def test_nice_shares_on_llama(start: Callable[..., Daemon]) -> None:
+    start("-o", "cores=1")  # a core with four; on two cores each has two of its own
     wire = Wire()
     many = {**ENDLESS, "max_tokens": 1800}
     nices = (0, 0, 10, 10)

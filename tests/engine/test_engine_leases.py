@@ -289,10 +289,10 @@ def test_more_sequences_than_slots_wait_for_cells_not_for_names(tiny: Path, engi
     assert engine.run(4, L + 4).detail == "leased while its cells are saved"
 
 
-@pytest.mark.parametrize("core", [0, 1])
+@pytest.mark.parametrize("core", [0, lease.EXACT])
 def test_an_aborted_step_is_made_again_without_who_was_dropped(engine: EngineHost, core: int) -> None:
     """Every step of q 1's prompt is aborted before it begins; the rest follows as if never."""
-    exact = core == 1
+    exact = core == lease.EXACT
     engine.begin(1, PROMPT * 8, exact=exact)
     for step in range(1, 4):
         engine.page[abort.place(core, step)] = 1

@@ -47,6 +47,9 @@ def model() -> Model:
         return Model(str(make(Path(folder) / "tiny.gguf")))
 
 
+CORES = (0, 1, lease.EXACT)
+
+
 class Machine(RuleBasedStateMachine):
     """A kernel that may say anything; `halted` and `open` are what it has heard."""
 
@@ -57,22 +60,21 @@ class Machine(RuleBasedStateMachine):
         page = AbortPage(fd)
         os.close(fd)
         self.page = page
-        self.core = Core(model(), 0, CELLS, SLOTS, threads=(1, 1), page=page)
         ours, theirs = socket.socketpair()
         self.kernel = ours
         self.kernel.setblocking(False)
         self.channel = Channel(theirs.detach())
-        self.cache = Cache(self.core, self.second, CELLS, True)
+        self.cache = Cache(self.make, 2, CELLS, True)
         self.orders = Orders(model(), self.cache, self.channel)
         self.stepper = Stepper(model(), self.cache, self.orders, self.channel, Fault())
         self.unpacker = lease.Unpacker()
         self.leases: dict[int, int] = {}
         self.ops: set[int] = set()
         self.names = 0
-        self.last = {0: 0, 1: 0}
+        self.last = dict.fromkeys(CORES, 0)
 
-    def second(self) -> Core:
-        return Core(model(), 1, CELLS, 1, threads=(1, 1), page=self.page)
+    def make(self, index: int) -> Core:
+        return Core(model(), index, CELLS, 1 if index == lease.EXACT else SLOTS, threads=(1, 1), page=self.page)
 
     def teardown(self) -> None:
         try:
@@ -80,10 +82,11 @@ class Machine(RuleBasedStateMachine):
                 self.say(lease.Drop(q, self.op()))
             self.hear()
             assert self.ops == set()
-            assert self.cache.cores[0].book.used == 0
-            assert 1 not in self.cache.cores
+            assert [home.book.used for home in self.cache.cores.values()] == [0] * len(self.cache.cores)
+            assert lease.EXACT not in self.cache.cores
         finally:
-            self.core.close()
+            for home in self.cache.cores.values():
+                home.core.close()
             self.kernel.close()
             self.channel._socket.close()
 
@@ -115,12 +118,12 @@ class Machine(RuleBasedStateMachine):
                 assert message.no == self.last[message.core] + 1
                 self.last[message.core] = message.no
 
-    @rule(exact=st.booleans(), size=st.integers(1, 90))
+    @rule(core=st.sampled_from(CORES), size=st.integers(1, 90))
     @precondition(lambda self: len(self.orders.sequences) < 6)
-    def begin(self, exact: bool, size: int) -> None:
+    def begin(self, core: int, size: int) -> None:
         self.names += 1
         q = 1000 + self.names
-        self.say(lease.Open(q, int(exact), exact))
+        self.say(lease.Open(q, core, core == lease.EXACT))
         self.say(lease.Feed(q, 0, [32 + i % 90 for i in range(size)]))
         self.say(lease.Answer(q, size, Sampling(ignore_eos=True)))
 
@@ -129,7 +132,7 @@ class Machine(RuleBasedStateMachine):
         sequence = self.pick(pick)
         if sequence is None or (sequence.scoring is not None and not stale):
             return
-        # Core 1 holds one sequence at a time: the kernel sees to that.
+        # EXACT holds one sequence at a time: the kernel sees to that.
         if sequence.exact and any(each.slot is not None and each is not sequence and each.exact for each in self.all()):
             return
         if not stale:
@@ -187,7 +190,7 @@ class Machine(RuleBasedStateMachine):
         sequence = self.pick(pick)
         if sequence is None:
             return
-        if what is lease.Load and sequence.exact and len(self.cache.cores) > 1 and not self.cache.cores[1].free:
+        if what is lease.Load and sequence.exact and not self._room():
             return
         if what is lease.Drop:
             self.leases.pop(sequence.q, None)
@@ -197,17 +200,34 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=QS, labels=st.lists(st.lists(st.integers(60, 99), max_size=5), max_size=12))
     def score(self, pick: int, labels: list[list[int]]) -> None:
         sequence = self.pick(pick)
-        if sequence is not None and not (sequence.exact and sequence.slot is None and len(self.cache.cores) > 1):
+        if sequence is not None and not (sequence.exact and sequence.slot is None and not self._room()):
             self.say(lease.Score(sequence.q, labels, self.op()))
             self.hear()
 
-    @rule(core=st.sampled_from([0, 1]), aborted=st.booleans(), times=st.integers(1, 4))
+    def _room(self) -> bool:
+        exact = self.cache.cores.get(lease.EXACT)
+        return exact is None or bool(exact.free)
+
+    @rule(pick=QS, core=st.sampled_from(CORES))
+    def rehome(self, pick: int, core: int) -> None:
+        sequence = self.pick(pick)
+        if sequence is None:
+            return
+        before, quiet = sequence.core, sequence.quiet
+        self.say(lease.Move(sequence.q, core, self.op()))
+        self.hear()
+        assert sequence.core == (core if quiet and lease.EXACT not in (before, core) else before)
+
+    @rule(core=st.sampled_from(CORES), aborted=st.booleans(), times=st.integers(1, 4))
     def step(self, core: int, aborted: bool, times: int) -> None:
         for _ in range(times):
             if aborted and core in self.cache.cores:
                 number = self.cache.cores[core].core.no + 1
                 self.page._map[abort.place(core, number)] = 1
-            self.stepper.step(core)
+            step = self.stepper.begin(core, alone=True)
+            if step is not None:
+                self.stepper.decode(step, (1, 1))
+                self.stepper.end(step)
             self.hear()
             aborted = False
 

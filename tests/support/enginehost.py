@@ -31,6 +31,7 @@ class EngineHost:
         cells: int = 2048,
         sequences: int = 32,
         threads: int = 1,
+        cores: int = 1,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._data, data = socket.socketpair()
@@ -39,7 +40,7 @@ class EngineHost:
         os.ftruncate(self._abort, abort.SIZE)
         self.page = mmap.mmap(self._abort, abort.SIZE)
         fds = {"data": data.fileno(), "control": control.fileno(), "abort": self._abort}
-        options = {"cells": cells, "threads": threads, "threads-batch": threads, "sequences": sequences}
+        options = {"cells": cells, "threads": threads, "threads-batch": threads, "sequences": sequences, "cores": cores}
         command = [sys.executable, "-m", "llmsh.engine", "--model", str(model)]
         command += [part for name, fd in fds.items() for part in (f"--{name}-fd", str(fd))]
         command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
@@ -79,7 +80,7 @@ class EngineHost:
     def begin(self, q: int, prompt: list[int], sampling: lease.Sampling | None = None, exact: bool = False) -> None:
         """OPEN, FEED and ANSWER."""
         self.post(
-            lease.Open(q, int(exact), exact),
+            lease.Open(q, lease.EXACT if exact else 0, exact),
             lease.Feed(q, 0, prompt),
             lease.Answer(q, len(prompt), sampling or lease.Sampling()),
         )

@@ -11,7 +11,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.host import ASKS_MAX, LOST
+from llmsh.kernel.requests import ASKS_MAX, LOST
+from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
 
 from .machine import Client, Machine
@@ -21,6 +22,8 @@ OPTIONS = (
     Options(cells=2048, context=600),
     Options(cells=700, context=600, sequences=4, answer=60),
     Options(cells=300, context=300, sequences=3, answer=40, prefill=2.0),
+    Options(cells=700, context=600, sequences=3, answer=60, cores=2),
+    Options(cells=300, context=300, sequences=4, answer=40, cores=3),
 )
 TEXTS = ("a", "the quick brown fox", "x" * 100, "y" * 180)
 LINES = (b"", b"one\n", b"one\ntwo\nthree", b"a\n\nbb\n" * 3, b"q" * 90 + b"\n" + b"r" * 80)
@@ -54,7 +57,7 @@ class Leases(RuleBasedStateMachine):
         options=st.sampled_from(OPTIONS),
         batch=st.sampled_from((1, 3, 16)),
         quantum=st.sampled_from((1, 5, 16)),
-        policy=st.sampled_from(("fair", "fcfs")),
+        policy=st.sampled_from(tuple(POLICIES)),
     )
     def begin(self, options: Options, batch: int, quantum: int, policy: str) -> None:
         made = Settings(strict=True, batch=batch, quantum=quantum, policy=policy, starvation_s=5)
@@ -122,7 +125,7 @@ class Leases(RuleBasedStateMachine):
             self.forced.add(pid)
             client.post("close", pid=pid, fd=1)
 
-    @rule(policy=st.sampled_from(("fair", "fcfs")))
+    @rule(policy=st.sampled_from(tuple(POLICIES)))
     def switch(self, policy: str) -> None:
         self.clients[0].call("sched", policy=policy)
 

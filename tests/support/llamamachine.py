@@ -109,6 +109,7 @@ class LlamaMachine(Machine):
             model,
             str(self._model),
             cells=self._cells,
+            cores=2,
             threads=1,
             threads_batch=1,
             sequences=SEQUENCES,

@@ -101,6 +101,6 @@ class Scene:
         """Cells in use that are not the neighbour's; the engine's books know of no more."""
         used = sum(core.cells.used for host in self.machine.kernel.hosts.values() for core in host.cores.values())
         engine = self.machine.device.engine
-        assert engine is None or sum(core.cells.used for core in engine.cores) <= used
+        assert engine is None or sum(core.cells.used for core in engine.cores.values()) <= used
         stream = self.machine.kernel.table.get(self.neighbour[0]).stream
         return used - (stream.held if stream is not None else 0)

@@ -76,6 +76,20 @@ class Fair:
             group.stamp = 0
             self._forget()
 
+    def lag(self, task: Task) -> float:
+        """See Policy."""
+        group = self._groups.get(task.group)
+        return max(0.0, task.vtime - group.floor) if group is not None else 0.0
+
+    def join(self, task: Task, lag: float) -> None:
+        """See Policy: counters of two cores have nothing in common but their differences."""
+        task.vtime = 0.0
+        self.add(task)
+        if lag:
+            self.park(task)
+            task.vtime += lag
+            self.unpark(task)
+
     def pick(self) -> Task | None:
         """See Policy."""
         while self._heap:
@@ -107,6 +121,13 @@ class Fair:
             self._push(group)
         if task in self._tasks:
             group.push(task)
+
+    def preempts(self, task: Task, other: Task) -> bool:
+        """See Policy: nobody: who is behind is next when a lease ends."""
+        return False
+
+    def starved(self, task: Task) -> None:
+        """See Policy: its quantum is all it gets."""
 
     def park(self, task: Task) -> None:
         """See Policy: out of the heaps, its group's counter untouched."""

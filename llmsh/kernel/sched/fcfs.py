@@ -34,6 +34,14 @@ class Fcfs:
         self._tasks.discard(task)
         task.stamp += 1
 
+    def lag(self, task: Task) -> float:
+        """Places are global: a task keeps its own wherever it goes."""
+        return 0.0
+
+    def join(self, task: Task, lag: float) -> None:
+        """See Policy."""
+        self.add(task)
+
     def pick(self) -> Task | None:
         """See Policy."""
         while self._heap and self._heap[0][1] != self._heap[0][2].stamp:
@@ -46,6 +54,13 @@ class Fcfs:
 
     def charge(self, task: Task, cost: float) -> None:
         """Service changes no place in this queue."""
+
+    def preempts(self, task: Task, other: Task) -> bool:
+        """See Policy: nobody: who came first runs until it blocks."""
+        return False
+
+    def starved(self, task: Task) -> None:
+        """See Policy: its quantum is all it gets."""
 
     def park(self, task: Task) -> None:
         """See Policy."""

@@ -15,7 +15,21 @@ FOREGROUND = 8.0
 class Task:
     """What a policy knows of a stream. The dispatcher owns it; `key` fields are the policy's."""
 
-    __slots__ = ("arrival", "boost", "era", "foreground", "group", "ident", "nice", "since", "stamp", "vtime")
+    __slots__ = (
+        "ahead",
+        "arrival",
+        "boost",
+        "era",
+        "foreground",
+        "group",
+        "ident",
+        "level",
+        "nice",
+        "served",
+        "since",
+        "stamp",
+        "vtime",
+    )
 
     def __init__(self, ident: int, group: str, nice: int = 0) -> None:
         self.ident = ident
@@ -25,13 +39,15 @@ class Task:
         self.foreground = False
         self.boost = 0
         """Tokens that it may still make before everybody else."""
+        self.ahead = 0.0
+        """What the input that is still to be computed will cost, in tokens."""
         self.since = 0.0
         """When it last became runnable or last made a token."""
         self.era = 0
         """Which policy of its core the account below belongs to."""
         # Set by the policy.
-        self.arrival = 0
-        self.vtime = 0.0
+        self.arrival = self.level = 0
+        self.vtime = self.served = 0.0
         self.stamp = 0
 
     @property
@@ -54,6 +70,12 @@ class Policy(Protocol):
     def remove(self, task: Task) -> None:
         """The task is not runnable any more."""
 
+    def lag(self, task: Task) -> float:
+        """How far the task is ahead of the one of its session that deserves most."""
+
+    def join(self, task: Task, lag: float) -> None:
+        """A runnable task comes from another core, where it was so far ahead."""
+
     def pick(self) -> Task | None:
         """The task that deserves the next tokens most; changes nothing."""
 
@@ -62,6 +84,12 @@ class Policy(Protocol):
 
     def charge(self, task: Task, cost: float) -> None:
         """The task was granted (or, negative, gave back) service worth so many tokens."""
+
+    def preempts(self, task: Task, other: Task) -> bool:
+        """Whether a task without a seat takes that of another, whose lease ends now."""
+
+    def starved(self, task: Task) -> None:
+        """The task has waited longer than anybody should; it has been given a quantum before everybody."""
 
     def park(self, task: Task) -> None:
         """Leave the task out of `pick` until `unpark`, its account unchanged."""

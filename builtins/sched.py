@@ -1,0 +1,34 @@
+"""sched: show or choose the scheduling policy. See sched(1)."""
+
+from llmsh.lib import calls, forms, spawn, term
+from llmsh.lib.command import JSON, Command
+from llmsh.lib.options import Usage, parse
+
+COMMAND = Command(
+    "sched",
+    "show or choose the policy by which processes get tokens",
+    ("[POLICY]",),
+    (JSON,),
+    notes="Without POLICY: the one in use, with an asterisk, among all. A choice holds until the daemon ends; "
+    "`policy` in llmshd.toml(5) is what it begins with.",
+    choices=("fair", "fcfs", "mlfq", "rr"),
+)
+
+
+def main(argv: list[str]) -> int:
+    """1 when there is no such policy."""
+    given = parse(COMMAND, argv)
+    if len(given.operands) > 1:
+        raise Usage("one policy")
+    chosen = given.operands[0] if given.operands else ""
+    conn = spawn.connect() if chosen else spawn.running()
+    if conn is None:
+        term.line("llmshd is not running")
+        return 0
+    answer = calls.sched(conn, chosen)
+    if given.flag("json"):
+        forms.record(answer)
+    elif not chosen:
+        for name in answer["policies"]:
+            term.line(f"{'*' if name == answer['policy'] else ' '} {name}")
+    return 0

@@ -1,0 +1,124 @@
+"""Which core a runnable stream belongs on: loads are evened out as SMP kernels do, by what the streams
+deserve and not by their number. Who goes is a pure function; how it goes is core.py's.
+
+A stream's load is its share of its session's, so that forty processes of one session weigh as much as
+one of another. Source: "CFS group scheduling" and load balancing in sched-design-CFS, kernel.org.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from llmsh.kernel.clock import Clock, Timer
+from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.sched import Task
+from llmsh.kernel.stream import Stream
+
+GAIN = 0.125
+"""What a move must win, in parts of a core's fair load: less is not worth the images it makes."""
+SETTLED_S = 0.2
+"""Who has just moved stays so long."""
+
+
+def loads(cores: Sequence[Sequence[Task]]) -> list[list[float]]:
+    """The load of each task on each core; a session's tasks weigh 1 together."""
+    sums: dict[str, float] = {}
+    for tasks in cores:
+        for task in tasks:
+            sums[task.group] = sums.get(task.group, 0.0) + task.weight
+    return [[task.weight / sums[task.group] for task in tasks] for tasks in cores]
+
+
+def move(cores: Sequence[Sequence[Task]], free: Mapping[int, bool]) -> tuple[int, int, Task] | None:
+    """The move that evens out most: from, to, task; None when none is worth it.
+
+    `free`: by task, whether it can be moved now. A core without any task always gets one from a core
+    with two."""
+    weighed = loads(cores)
+    sums = [sum(each) for each in weighed]
+    light = sums.index(min(sums))
+    idle = not cores[light]
+    heavy = max(range(len(cores)), key=lambda core: (not idle or len(cores[core]) > 1, sums[core]))
+    gap = sums[heavy] - sums[light]
+    least = 0.0 if idle else GAIN * sum(sums) / len(cores)
+    best: tuple[float, int] | None = None
+    for place, (task, load) in enumerate(zip(cores[heavy], weighed[heavy], strict=True)):
+        gain = gap - abs(gap - 2 * load)
+        if free.get(task.ident) and gain > least and load < gap and (best is None or gain > best[0]):
+            best = (gain, place)
+    return (heavy, light, cores[heavy][best[1]]) if best is not None else None
+
+
+class Core(Protocol):
+    """What this asks of a core."""
+
+    queue: RunQueue
+
+    def movable(self, stream: Stream) -> bool:
+        """Whether it can go, once it is quiet."""
+
+    def halt(self, stream: Stream) -> None:
+        """Take its lease back."""
+
+
+C = TypeVar("C", bound=Core)
+
+
+class Balance(Generic[C]):
+    """Evens out the cores of one device, soon after a change. `send` moves a quiet stream."""
+
+    def __init__(self, clock: Clock, send: Callable[[Stream, C, C], None]) -> None:
+        self.cores: list[C] = []
+        self._clock = clock
+        self._send = send
+        self._timer: Timer | None = None
+        self._leaving: Stream | None = None
+        """Whose lease was taken back so that it can go."""
+
+    def lightest(self) -> int:
+        """Where somebody new goes."""
+        counts = [len(core.queue) for core in self.cores]
+        return counts.index(min(counts))
+
+    def changed(self) -> None:
+        """Somebody became runnable or stopped being so: look once it is all said."""
+        if len(self.cores) > 1 and self._timer is None:
+            self._timer = self._clock.call_later(0, self._even_out)
+
+    def _even_out(self) -> None:
+        self._timer = None
+        for _ in self.cores:
+            found = self._next() if self._leaving is None else None
+            if found is None:
+                return
+            self._go(*found)
+
+    def _next(self) -> tuple[Stream, C, C] | None:
+        """The move to make now: who, from where and to where."""
+        settled = self._clock.now() - SETTLED_S
+        tasks = [[stream.task for stream in core.queue.streams.values()] for core in self.cores]
+        free = {
+            ident: core.movable(stream) and (stream.moved <= settled or not stream.q)
+            for core in self.cores
+            for ident, stream in core.queue.streams.items()
+        }
+        found = move(tasks, free)
+        if found is None:
+            return None
+        source, target = self.cores[found[0]], self.cores[found[1]]
+        return source.queue.streams[found[2].ident], source, target
+
+    def _go(self, stream: Stream, source: C, target: C) -> None:
+        if not stream.leased:
+            self._send(stream, source, target)
+            return
+        self._leaving = stream
+        stream.on_quiet.append(self._arrived)
+        source.halt(stream)
+
+    def _arrived(self) -> None:
+        """It is quiet, or its engine is gone, or itself: who is to go now goes, before anybody gets a lease."""
+        stream, self._leaving = self._leaving, None
+        found = self._next()
+        if found is not None and found[0] is stream and not stream.leased:
+            self._send(*found)
+        self.changed()

@@ -1,0 +1,163 @@
+"""Which core a runnable stream belongs on, first as a function, then in a whole kernel over a fake device of cores."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmsh.abi import signals as sig
+from llmsh.drivers.fakecore import Options
+from llmsh.kernel.balance import loads, move
+from llmsh.kernel.sched import Task
+from llmsh.kernel.settings import Settings
+from tests.support.machine import Client, Machine
+from tests.support.undisturbed import Job, end_of, undisturbed
+
+TWO = Options(cells=20_000, context=4000, answer=100_000, cores=2)
+
+
+def tasks(*nices: int, group: str = "one", first: int = 1) -> list[Task]:
+    return [Task(ident, group, nice) for ident, nice in enumerate(nices, first)]
+
+
+def free(*cores: list[Task]) -> dict[int, bool]:
+    return {task.ident: True for core in cores for task in core}
+
+
+def test_an_idle_core_takes_one_of_two_whatever_they_weigh() -> None:
+    both = tasks(0, 19)
+    found = move([both, []], free(both))
+    assert found is not None
+    assert found[:2] == (0, 1)
+    assert move([[both[0]], [both[1]]], free(both)) is None
+
+
+def test_a_lone_task_stays_where_it_is() -> None:
+    one = tasks(0)
+    assert move([one, []], free(one)) is None
+
+
+def test_loads_are_what_is_deserved_and_not_how_many_there_are() -> None:
+    heavy, light = tasks(0, 0), tasks(10, 10, first=3)
+    found = move([heavy, light], free(heavy, light))
+    assert found is not None
+    assert found[2] in heavy
+    # One of each on each core is even.
+    assert move([[heavy[0], light[0]], [heavy[1], light[1]]], free(heavy, light)) is None
+
+
+def test_a_session_of_forty_weighs_as_much_as_one_of_one() -> None:
+    alone, crowd = tasks(0), tasks(*[0] * 40, group="many", first=2)
+    assert [sum(each) for each in loads([alone, crowd])] == pytest.approx([1, 1])
+    assert move([alone, crowd], free(alone, crowd)) is None
+
+
+def test_who_cannot_go_stays() -> None:
+    both = tasks(0, 0)
+    assert move([both, []], {}) is None
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(-20, 19), st.sampled_from("abc")), max_size=8), min_size=2, max_size=4))
+def test_every_move_evens_out_and_they_end(given_cores: list[list[tuple[int, str]]]) -> None:
+    numbers = iter(range(1, 100))
+    cores = [[Task(next(numbers), group, nice) for nice, group in core] for core in given_cores]
+    everybody = sorted(task.ident for core in cores for task in core)
+
+    def spread() -> float:
+        sums = [sum(each) for each in loads(cores)]
+        return sum(each * each for each in sums)
+
+    for _ in range(200):
+        found = move(cores, free(*cores))
+        if found is None:
+            break
+        before = spread()
+        source, target, task = found
+        cores[source].remove(task)
+        cores[target].append(task)
+        assert spread() < before
+    else:
+        pytest.fail("it never ends")
+    assert sorted(task.ident for core in cores for task in core) == everybody
+    assert all(cores) or max(map(len, cores)) < 2, "one is idle and another has two"
+
+
+# In a whole kernel.
+
+
+def machine(options: Options = TWO) -> Machine:
+    return Machine(options, settings=Settings(strict=True))
+
+
+def cores(client: Client, pids: list[int]) -> list[int]:
+    return sorted(client.row(pid)["core"] for pid in pids)
+
+
+def test_two_processes_have_a_core_each_and_both_go_at_full_speed() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("say"), client.run("say")]
+    m.go(1)
+    assert cores(client, pids) == [0, 1]
+    before = [client.row(pid)["tokens_out"] for pid in pids]
+    m.go(5)
+    made = [client.row(pid)["tokens_out"] - start for pid, start in zip(pids, before, strict=True)]
+    assert made == [pytest.approx(1000, abs=20)] * 2
+    m.sound()
+
+
+def test_a_core_that_falls_idle_takes_over_what_waits_elsewhere_without_computing_again() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("say", "x" * 50) for _ in range(4)]
+    m.go(1)
+    assert cores(client, pids) == [0, 0, 1, 1]
+    inputs = [client.row(pid)["tokens_in"] for pid in pids]
+    for pid in pids:
+        if client.row(pid)["core"] == 0:
+            client.post("kill", pid=pid, sig=sig.KILL)
+    m.go(1)
+    left = [pid for pid in pids if client.exited(pid) is None]
+    assert cores(client, left) == [0, 1]
+    assert [client.row(pid)["tokens_in"] for pid in left] == inputs[:2]
+    m.sound()
+
+
+def test_nice_values_share_each_core() -> None:
+    m = machine(Options(cells=200_000, context=100_000, answer=100_000, cores=2))
+    client = m.client()
+    pids = [client.run("say", nice=nice) for nice in (0, 10, 0, 10)]
+    m.go(2)
+    before = [client.row(pid)["tokens_out"] for pid in pids]
+    m.go(30)
+    made = [client.row(pid)["tokens_out"] - start for pid, start in zip(pids, before, strict=True)]
+    assert (made[0] + made[2]) / (made[1] + made[3]) == pytest.approx(9.313, rel=0.05)
+    m.sound()
+
+
+def test_a_process_moved_again_and_again_says_what_it_says_undisturbed() -> None:
+    options = Options(cells=2000, context=2000, answer=300, cores=3)
+    m = machine(options)
+    client = m.client()
+    job = Job("say", "x" * 40, None, (("max_tokens", 200),))
+    pids = [job.start(client)[0] for _ in range(3)]
+    others: list[int] = []
+    for round_ in range(12):
+        others += [client.run("say", "y" * 30) for _ in range(round_ % 4)]
+        m.go(0.05)
+        while others:
+            client.post("kill", pid=others.pop(), sig=sig.KILL)
+    m.clock.run_until(lambda: all(client.exited(pid) is not None for pid in pids))
+    assert [end_of(client, [pid]) for pid in pids] == [undisturbed(job, options)] * 3
+    m.go(1)
+    assert not any(core.cells.used for core in m.kernel.hosts["fake"].cores.values())
+
+
+def test_an_engine_that_dies_under_two_cores_is_started_again_and_the_guilty_fails_alone() -> None:
+    m = machine(Options(cells=2000, context=2000, answer=300, cores=2))
+    client = m.client()
+    good = [client.run("say", text) for text in ("one", "two", "three")]
+    bad = client.run("say", "poison")
+    m.device.poison = b"poison"
+    m.clock.run_until(lambda: all(client.exited(pid) is not None for pid in (*good, bad)))
+    assert [(client.exited(pid) or {})["status"] for pid in good] == [0, 0, 0]
+    assert "died of it twice" in (client.exited(bad) or {})["reason"]
