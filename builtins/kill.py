@@ -34,6 +34,8 @@ def _split(argv: list[str]) -> list[str]:
         if word[:1] == "-" and name and not signalled and not word.startswith(("--", "-s")) and _is_signal(name):
             out += ["-s", name]
             signalled = True
+        elif word[:1] == "-" and len(name) > 1 and name.isalpha() and name[0] not in "slL" and not signalled:
+            raise Usage(f"{name}: no such signal")
         elif word[:1] == "-" and name.isdigit() and signalled:
             return [*out, "--", *argv[at:]]
         else:

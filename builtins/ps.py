@@ -44,7 +44,7 @@ COMMAND = Command(
 
 FORMATS = {
     "plain": "pid,tty,stat,time,cmd",
-    "full": "uid,pid,ppid,pcpu=C,start=STIME,tty,time,cmd",
+    "full": "user=UID,pid,ppid,pcpu=C,start=STIME,tty,time,cmd",
     "long": "s,uid,pid,ppid,nice,core,ctx,rss,shr,swap,wchan,tty,time,cmd",
     "jobs": "pid,pgid,sid,tty,stat,time,cmd",
     "user": "user,pid,pcpu,pmem,ctx=VSZ,rss,tty,stat,start,time,args",

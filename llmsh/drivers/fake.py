@@ -167,6 +167,12 @@ class FakeDevice:
         self.hung = True
         self._cancel()
 
+    def hang_core(self, index: int) -> None:
+        """The step under way of one core never ends; the others go on."""
+        place = self._places[index]
+        assert place.timer is not None, "no step is under way"
+        place.timer.cancel()
+
     def check(self) -> list[str]:
         """Faults of the engine's books."""
         return self.engine.check() if self.engine is not None else []

@@ -1,5 +1,5 @@
 """Which core a runnable stream belongs on: loads are evened out as SMP kernels do, by what the streams
-deserve and not by their number. Who goes is a pure function; how it goes is core.py's.
+deserve and not by their number. Who goes is a pure function; how it goes is migration.py's.
 
 A stream's load is its share of its session's, so that forty processes of one session weigh as much as
 one of another. Source: "CFS group scheduling" and load balancing in sched-design-CFS, kernel.org.
@@ -53,9 +53,6 @@ class Core(Protocol):
 
     queue: RunQueue
 
-    def movable(self, stream: Stream) -> bool:
-        """Whether it can go, once it is quiet."""
-
     def halt(self, stream: Stream) -> None:
         """Take its lease back."""
 
@@ -64,11 +61,14 @@ C = TypeVar("C", bound=Core)
 
 
 class Balance(Generic[C]):
-    """Evens out the cores of one device, soon after a change. `send` moves a quiet stream."""
+    """Evens out the cores of one device, soon after a change. `send` moves a quiet stream that is movable."""
 
-    def __init__(self, clock: Clock, send: Callable[[Stream, C, C], None]) -> None:
+    def __init__(
+        self, clock: Clock, movable: Callable[[C, Stream], bool], send: Callable[[Stream, C, C], None]
+    ) -> None:
         self.cores: list[C] = []
         self._clock = clock
+        self._movable = movable
         self._send = send
         self._timer: Timer | None = None
         self._leaving: Stream | None = None
@@ -97,7 +97,7 @@ class Balance(Generic[C]):
         settled = self._clock.now() - SETTLED_S
         tasks = [[stream.task for stream in core.queue.streams.values()] for core in self.cores]
         free = {
-            ident: core.movable(stream) and (stream.moved <= settled or not stream.q)
+            ident: self._movable(core, stream) and (stream.moved <= settled or not stream.q)
             for core in self.cores
             for ident, stream in core.queue.streams.items()
         }

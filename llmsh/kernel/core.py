@@ -4,8 +4,6 @@
 back. It knows no process and no signal, only streams.
 """
 
-from functools import partial
-
 from llmsh.abi.lease import (
     EOS,
     FAULT,
@@ -20,7 +18,6 @@ from llmsh.abi.lease import (
     Halted,
     Lease,
     Load,
-    Move,
     Open,
     Score,
     Step,
@@ -53,8 +50,15 @@ class Core:
         self.scoring: set[Stream] = set()
         self.suspects: list[Stream] = []
         self.residence = Residence(self)
+        self.heard = port.now()
+        """When it last said something, or began to owe something."""
         self.steps = 0
         """The last decode of this incarnation that was told of; its first is number 1."""
+
+    @property
+    def working(self) -> bool:
+        """Whether it owes a step."""
+        return bool(self.leased or self.scoring)
 
     # The run queue.
 
@@ -209,6 +213,7 @@ class Core:
         before = max(stream.upto, length)
         fresh = not stream.leased
         if fresh:
+            self._begin()
             self._materialise(stream)
         self.cells.hold(stream, upto)
         stream.upto = upto
@@ -217,6 +222,11 @@ class Core:
             self.leased[stream.q] = stream
         self.queue.charge(stream, float(upto - before))
         stream.client.blocked("")
+
+    def _begin(self) -> None:
+        """Somebody is to be served: a core that did nothing owes from now on."""
+        if not self.working:
+            self.heard = self.port.now()
 
     def _materialise(self, stream: Stream) -> None:
         """Give the engine what it lacks: the sequence, its image, its tokens, its answer."""
@@ -242,6 +252,7 @@ class Core:
         need = len(stream) + sum(map(len, stream.labels))
         if not self.residence.admit(stream, need):
             return STUCK
+        self._begin()
         self._materialise(stream)
         self.cells.hold(stream, need)
         stream.op = self.port.operation(stream, self._scored)
@@ -259,7 +270,7 @@ class Core:
     def step(self, step: Step) -> None:
         """One decode: append, charge, deliver."""
         self.steps = step.no
-        now = self.port.now()
+        now = self.heard = self.port.now()
         share = step.ms / max(1, len(step.rows) + len(step.fed))
         for q, count in step.fed:
             stream = self.leased.get(q)
@@ -286,6 +297,7 @@ class Core:
 
     def halted(self, message: Halted) -> None:
         """A lease ended: exactly one of these for each."""
+        self.heard = self.port.now()
         stream = self.leased.pop(message.q, None)
         if stream is None:
             self.port.dropped += 1
@@ -334,32 +346,6 @@ class Core:
 
     def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         self.cells.left(op)
-
-    def movable(self, stream: Stream) -> bool:
-        """Whether the stream can go to another core, once it is quiet."""
-        free = not (stream.halting or stream.op or stream.suspect or stream.exact)
-        return free and stream is not self.residence.claimant and stream not in self.residence.doomed
-
-    def send(self, stream: Stream, other: "Core") -> None:
-        """Give a movable stream to another core, with its cells as an image."""
-        lag, runnable = self.queue.policy.lag(stream.task), stream in self.queue
-        self.block(stream)
-        if stream.q:
-            stream.image = stream.computed
-            stream.op = self.port.operation(stream, partial(self._sent, other))
-            self.cells.leave(stream, stream.op)
-            self.port.post(Move(stream.q, other.index, stream.op))
-        stream.core, stream.moved = other.index, self.port.now()
-        if runnable:
-            other.queue.join(stream, lag)
-
-    def _sent(self, other: "Core", stream: Stream, op: int, error: str, scores: list[float]) -> None:
-        self.cells.left(op)
-        if stream.op == op:
-            stream.op = 0
-            if error:
-                other.rebuild(stream)
-        self.plan()
 
     def rebuild(self, stream: Stream) -> None:
         """Forget the engine's copy; the next lease feeds the log again."""

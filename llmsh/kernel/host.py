@@ -25,6 +25,7 @@ from llmsh.kernel.cells import Cells
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
 from llmsh.kernel.device import Device
+from llmsh.kernel.migration import migrate, movable
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
@@ -75,9 +76,9 @@ class Host:
         self._q = 0
         self._starts = 0
         self._hung = False
-        self._dog = Watchdog(clock, self._patience, self._bite)
+        self._dog = Watchdog(clock, self._patience, self._since, self._bite)
         self._requests = Requests(device, self._engine, self._dog.heard)
-        self._balance: Balance[Core] = Balance(clock, self._send)
+        self._balance: Balance[Core] = Balance(clock, movable, self._send)
         self._trial = False
         """Whether some stream may have killed the engine, and is to be tried alone."""
 
@@ -216,6 +217,10 @@ class Host:
             return inf
         return self._dog.step_patience if self._due else self._dog.reply_patience
 
+    def _since(self) -> float:
+        working = [core.heard for core in self.cores.values() if core.working]
+        return min([self._dog.last, *working])
+
     def _bite(self, silence: float) -> None:
         self.say(f"{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
         self._hung = True
@@ -281,7 +286,7 @@ class Host:
     @property
     def calm(self) -> bool:
         """See Port."""
-        return not any(core.leased or core.scoring for core in self.cores.values())
+        return not any(core.working for core in self.cores.values())
 
     def yields(self, core: int) -> bool:
         """See Port."""
@@ -314,7 +319,7 @@ class Host:
 
     def _send(self, stream: Stream, source: Core, target: Core) -> None:
         """Move a stream between two cores."""
-        source.send(stream, target)
+        migrate(stream, source, target)
         source.plan()
         target.plan()
         self._dog.watch()

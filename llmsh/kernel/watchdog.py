@@ -14,19 +14,25 @@ ASKED_S = 60.0
 
 
 class Watchdog:
-    """Looks now and then while `patience` gives seconds, not 0, and calls `bite` with how long it was silent."""
+    """Looks now and then while `patience` gives seconds, not 0, and calls `bite` with how long it was silent.
 
-    def __init__(self, clock: Clock, patience: Callable[[], float], bite: Callable[[float], None]) -> None:
+    `since` gives when whoever owes something was last heard: of several cores, one may hang alone."""
+
+    def __init__(
+        self, clock: Clock, patience: Callable[[], float], since: Callable[[], float], bite: Callable[[float], None]
+    ) -> None:
         self._clock = clock
         self._patience = patience
+        self._since = since
         self._bite = bite
-        self._heard = clock.now()
+        self.last = clock.now()
+        """When anything was last heard."""
         self._slowest = 0.0
         self._timer: Timer | None = None
 
     def heard(self) -> None:
         """It has said something, or is owed for only from now on."""
-        self._heard = self._clock.now()
+        self.last = self._clock.now()
 
     def stepped(self, ms: float) -> None:
         """A step took so long."""
@@ -54,7 +60,7 @@ class Watchdog:
 
     def _look(self) -> None:
         self._timer = None
-        silence = self._clock.now() - self._heard
+        silence = self._clock.now() - self._since()
         if silence > (self._patience() or silence):
             self._bite(silence)
         self.watch()

@@ -63,7 +63,7 @@ def test_who_is_not_there_is_said_and_the_others_are_signalled() -> None:
     [
         ((), "which process?"),
         (("-KILL",), "which process?"),
-        (("-NONSENSE", "4999999"), "unknown option"),
+        (("-NONSENSE", "4999999"), "NONSENSE: no such signal"),
         (("-s", "99", "4999999"), "99: no such signal"),
         (("-9999", "4999999"), "9999: no such signal"),
         (("-s",), "-s: needs a value"),

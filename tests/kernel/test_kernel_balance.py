@@ -161,3 +161,18 @@ def test_an_engine_that_dies_under_two_cores_is_started_again_and_the_guilty_fai
     m.clock.run_until(lambda: all(client.exited(pid) is not None for pid in (*good, bad)))
     assert [(client.exited(pid) or {})["status"] for pid in good] == [0, 0, 0]
     assert "died of it twice" in (client.exited(bad) or {})["reason"]
+
+
+def test_a_core_that_hangs_alone_is_found_while_the_other_goes_on() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("say", "x" * 20, params={"max_tokens": 3900, "ignore_eos": True}) for _ in range(2)]
+    m.go(1)
+    assert cores(client, pids) == [0, 1]
+    m.device.hang_core(1)
+    m.go(16)
+    assert m.device.incarnation == 2
+    assert any("silent" in line for line in m.lines())
+    m.clock.run_until(lambda: all(client.exited(pid) is not None for pid in pids))
+    assert [(client.exited(pid) or {})["status"] for pid in pids] == [0, 0]
+    m.sound()

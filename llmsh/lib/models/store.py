@@ -7,6 +7,7 @@ for none. It knows nothing of downloads; what a GGUF may be is abi/gguf.py's.
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
@@ -157,6 +158,9 @@ def add(path: str, name: str, progress: Progress, *, force: bool = False) -> Mod
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
         raise _named(exc, path) from exc
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Error("ENOEXEC", f"{path}: not a regular file")
     with open(fd, "rb") as file, locked() as folder:
         try:
             header = gguf.check(fd)

@@ -128,6 +128,7 @@ def test_the_command(xdg: Path, source: Path) -> None:
     [
         (["add", "/etc/passwd"], 1, "model: /etc/passwd: not a GGUF file"),
         (["add", "/no/such.gguf"], 1, "model: /no/such.gguf: No such file or directory"),
+        (["add", "/etc"], 1, "model: /etc: not a regular file"),
         (["info", "/etc/passwd"], 1, "model: /etc/passwd: not a GGUF file"),
         (["info", "nope"], 1, "model: nope: no such model"),
         (["rm", "nope"], 1, "model: nope: no such model"),
