@@ -16,7 +16,7 @@ COMMAND = Command(
 
 
 def main(argv: list[str]) -> int:
-    """1 when there is no such policy."""
+    """2 when there is no such policy."""
     given = parse(COMMAND, argv)
     if len(given.operands) > 1:
         raise Usage("one policy")

@@ -1,0 +1,34 @@
+"""sched over a daemon with the fake model: the policy in use, another one, and what is none."""
+
+import json
+
+import pytest
+
+from tests.support.client import llmsh
+from tests.support.endless import WITHOUT_END
+
+POLICIES = ["fair", "fcfs", "mlfq", "rr"]
+
+
+def test_an_empty_machine_has_no_policy_and_stays_empty(xdg: object) -> None:
+    assert (llmsh("sched").stdout, llmsh("daemon", "status").returncode != 0) == ("llmshd is not running\n", True)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_the_policy_is_shown_and_changed_while_somebody_runs() -> None:
+    pid = llmsh("run", "-d", *WITHOUT_END, "ask", "go on").stdout.strip()
+    assert llmsh("sched").stdout == "* fair\n  fcfs\n  mlfq\n  rr\n"
+    for policy in POLICIES[::-1]:
+        assert (llmsh("sched", policy).returncode, llmsh("sched", policy).stdout) == (0, "")
+        assert json.loads(llmsh("sched", "--json").stdout) == {"policy": policy, "policies": POLICIES}
+    before, after = (json.loads(llmsh("ps", "-p", pid, "--json").stdout)["tokens_out"] for _ in range(2))
+    assert after >= before > 0
+    assert llmsh("kill", "-KILL", pid).returncode == 0
+
+
+@pytest.mark.usefixtures("daemon")
+def test_what_is_no_policy_is_one_line() -> None:
+    done = llmsh("sched", "lottery")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sched: lottery: no such policy; there are fair, fcfs, mlfq, rr\n"
+    assert llmsh("sched", "fair", "rr").returncode == 2
