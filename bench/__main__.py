@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from bench import place
 from bench.row import SHORT, SKIPPED, Row, Skipped
 
-ROWS = ("overhead", "first_token", "syscall", "startup", "memory", "kill")
-NEEDS_MODEL = ("overhead", "first_token", "memory", "kill")
+ROWS = ("overhead", "first_token", "syscall", "startup", "memory", "kill", "total")
+NEEDS_MODEL = ("overhead", "first_token", "memory", "kill", "total")
 RESULTS = os.path.join("build", "bench.json")
 
 

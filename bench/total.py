@@ -1,0 +1,79 @@
+"""Total tokens a second of several requests at once, on all of the machine's cores: llmshd with a core each
+against llama-server with as many slots as requests and as many threads as the machine has cores.
+
+From the first request to the end of the last answer, prompts included. Every prompt is another text.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from statistics import median
+
+from bench import stats
+from bench.daemon import Daemon
+from bench.overhead import Run
+from bench.peer import LlamaServer
+from bench.place import CELLS, Place
+from bench.row import Row, judged
+from llmsh.lib.conn import Connection
+
+TARGETS = {1: 0.97, 2: 1.3, 4: 1.0, 8: 1.0}
+"""What is asked for, by requests at once."""
+TOKENS = 48
+PAIRS = 6
+TEXT = "{}. The harbour was quiet, and an old man counted the nets that had come in with the tide."
+
+
+def ours(conn: Connection, count: int, first: int) -> float:
+    """Tokens a second through llmshd."""
+    began = time.perf_counter()
+    runs = [Run(conn, TEXT.format(first + i), 1, TOKENS) for i in range(count)]
+    pids = {pid for run in runs for pid in run.pids}
+    # They are on one connection: whoever takes events takes them for all.
+    taker = runs[0]
+    taker.pids = sorted(pids)
+    while len(taker.ended) < count:
+        taker.until(taker.ended)
+    return count * TOKENS / (time.perf_counter() - began)
+
+
+def theirs(server: LlamaServer, count: int, first: int) -> float:
+    """Tokens a second through llama-server."""
+
+    def ask(number: int) -> int:
+        body = {"prompt": TEXT.format(number), "n_predict": TOKENS, "ignore_eos": True, "temperature": 0.0}
+        return int(server.ask("/completion", {**body, "cache_prompt": False})["tokens_predicted"])
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(count) as pool:
+        made = sum(pool.map(ask, range(first, first + count)))
+    return made / (time.perf_counter() - began)
+
+
+def rows(place: Place) -> Iterator[Row]:
+    """A row for each number of requests."""
+    cores = len(os.sched_getaffinity(0))
+    with Daemon(place.model, cores=0) as daemon, closing(daemon.connect()) as conn:
+        conn.call("load", model=place.model)
+        for count, target in TARGETS.items():
+            with (
+                tempfile.NamedTemporaryFile() as log,
+                LlamaServer(place.model, cores, CELLS, count, log.file) as server,
+            ):
+                pairs: list[tuple[float, float]] = []
+                number = 1000 * count
+                for i in range(place.count(PAIRS) + 1):
+                    number += 2 * count
+                    early = theirs(server, count, number) if i % 2 else 0.0
+                    mine = ours(conn, count, number + count)
+                    pairs.append((mine, early or theirs(server, count, number)))
+                del pairs[0]  # the first warms what is cold
+            found = stats.ratio(*(list(side) for side in zip(*pairs, strict=True)))
+            mine, other = (median(side) for side in zip(*pairs, strict=True))
+            name = f"total tokens/s ÷ llama-server -t {cores}, {count} at once"
+            value = f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}], {mine:.1f} and {other:.1f}"
+            data = {"ratio": found.record(), "llmshd": mine, "llama-server": other, "cores": cores, "tokens": TOKENS}
+            yield judged(name, f">= {target:g}", value, found.middle >= target, data)
