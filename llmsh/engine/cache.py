@@ -167,6 +167,8 @@ class Cache:
         error = self.save(sequence)
         if not error:
             sequence.core = core
+            if not sequence.saved:  # nothing was computed: there is nothing to load
+                sequence.image, sequence.saved = None, -1
         return error
 
     def check(self) -> list[str]:

@@ -64,6 +64,15 @@ def test_a_sequence_moves_with_all_that_was_computed(
     assert [step.core for step in two.steps()][-1] == 1
 
 
+def test_one_that_has_computed_nothing_needs_no_image(
+    two: EngineHost, tiny: Path, engines: Callable[..., EngineHost]
+) -> None:
+    begin(two, 1, 0)
+    assert two.done(lambda op: lease.Move(1, 1, op)).error == ""
+    two.run(1, L + 60)
+    assert two.tokens(1) == alone(tiny, engines, 60)
+
+
 def test_what_follows_a_move_follows_it(two: EngineHost, tiny: Path, engines: Callable[..., EngineHost]) -> None:
     """All in one write, while the core that it leaves is in a step of somebody else's."""
     begin(two, 1, 0)
