@@ -73,7 +73,7 @@ def rows(place: Place) -> Iterator[Row]:
                 del pairs[0]  # the first warms what is cold
             found = stats.ratio(*(list(side) for side in zip(*pairs, strict=True)))
             mine, other = (median(side) for side in zip(*pairs, strict=True))
-            name = f"total tokens/s ÷ llama-server -t {cores}, {count} at once"
+            name = f"total tokens/s / llama-server, {count} at once"
             value = f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}], {mine:.1f} and {other:.1f}"
             data = {"ratio": found.record(), "llmshd": mine, "llama-server": other, "cores": cores, "tokens": TOKENS}
             yield judged(name, f">= {target:g}", value, found.middle >= target, data)
