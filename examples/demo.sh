@@ -49,7 +49,7 @@ until_busy summarize
 say "Both are processes. STAT: R is running, N is nice. RSS counts the cells they hold in the model's cache."
 show 'llmsh ps -e -o pid,stat,ni,agent,tokens_in,tokens_out,rss,wchan'
 
-say "The document first: nice 0 has 9.3 times the share of nice 10."
+say "The document first: on one core nice 0 has 9.3 times the share of nice 10, on two each has its own."
 show 'wait $! && cat $summary'
 
 say "Stop the translation. Nothing that was computed is lost, and no token is made any more."
