@@ -18,10 +18,12 @@ COMMAND = Command(
         flag("-t", "--total", help="a line with the sums"),
         JSON,
     ),
-    notes="A cell holds one token's keys and values. Without an option it counts cells.",
+    notes="A cell holds one token's keys and values. Without an option it counts cells. shared: cells that processes "
+    "hold together, counted once; cached: what ended processes began with, kept for who may come, and given up when "
+    "anybody wants the room; swap: cells' worth of images outside the cache.",
 )
 
-_KEYS = ("total", "used", "free", "shared", "swap")
+_KEYS = ("total", "used", "free", "shared", "cached", "swap")
 _UNITS = {"bytes": 1, "kibi": 1 << 10, "mebi": 1 << 20, "gibi": 1 << 30}
 
 
@@ -45,7 +47,9 @@ def main(argv: list[str]) -> int:
     suffix, write = _writer(next((unit for unit in ("human", *_UNITS) if given.flag(unit)), ""))
     lines = [(f"{row['model']}:", [row[key + suffix] for key in _KEYS]) for row in rows]
     if given.flag("total") or not rows:
-        lines.append(("Total:", [sum(values) for values in zip(*(line[1] for line in lines), strict=True)] or [0] * 5))
+        lines.append(
+            ("Total:", [sum(values) for values in zip(*(line[1] for line in lines), strict=True)] or [0] * len(_KEYS))
+        )
     columns = [table.Column("", width=8), *(table.Column(key, right=True, width=11) for key in _KEYS)]
     cells = [[name, *map(write, values)] for name, values in lines]
     term.out("\n".join(table.lines(columns, cells)) + "\n")

@@ -98,8 +98,9 @@ class Cut(_Message, frozen=True):
 
 
 class Fork(_Message, frozen=True):
-    """q2 is a new quiet sequence with the first `at` tokens of q, cells shared. Not an operation on
-    a quiet q only: it happens between two steps."""
+    """q2 is a new quiet sequence with the first `at` tokens of q, and shares all of their cells that q has
+    by now: it is fed at least one token more before it is leased, or its last cell is made anew. q need not
+    be quiet: it happens between two steps. Of a saved q: q2 has the same image, `at` is q's length."""
 
     q: int
     q2: int
@@ -108,10 +109,12 @@ class Fork(_Message, frozen=True):
 
 
 class Save(_Message, frozen=True):
-    """Move q's cells into an image in the engine's memory; the cells are free at DONE. q quiet."""
+    """Move q's cells from position `at` on into an image in the engine's memory, and let go of those before,
+    which others share; q holds no cell at DONE. q quiet."""
 
     q: int
     op: int
+    at: int = 0
 
 
 class Move(_Message, frozen=True):
@@ -120,13 +123,16 @@ class Move(_Message, frozen=True):
     q: int
     core: int
     op: int
+    at: int = 0
 
 
 class Load(_Message, frozen=True):
-    """Put q's image back into cells. q quiet."""
+    """Put q's image back into cells, behind those of `donor` that the image begins after; donor is 0 when it
+    begins at 0. donor is on the same core and has computed as much. q quiet."""
 
     q: int
     op: int
+    donor: int = 0
 
 
 class Score(_Message, frozen=True):
@@ -184,13 +190,15 @@ class Halted(_Message, frozen=True):
 
 
 class Done(_Message, frozen=True):
-    """An operation ended; `error` empty is success, `cells` what q holds now."""
+    """An operation ended; `error` empty is success, `cells` what q holds now, `ms` how long the copy of a
+    SAVE, MOVE or LOAD took."""
 
     op: int
     q: int
     cells: int = 0
     error: str = ""
     scores: list[float] = []
+    ms: float = 0.0
 
 
 class Ready(_Message, frozen=True):

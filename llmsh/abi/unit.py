@@ -90,7 +90,15 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For long = parts: tokens of one part; 0 is half the context."""
     merge: str = ""
     """For long = parts: the prompt that makes one answer of several; empty: as for a part."""
+    share: bool = False
+    """Its processes share cells with those of every other unit that says so, not only among themselves. How long
+    a prompt takes then tells the others whether somebody had it before."""
     strip: bool = True
     sampling: dict[str, float | int | str | list[str]] = {}
     limits: Limits = Limits()
     path: str = ""
+
+    @property
+    def key(self) -> str:
+        """Processes of one key share cells."""
+        return "" if self.share else self.name

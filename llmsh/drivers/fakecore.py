@@ -65,7 +65,9 @@ class Sequence:
         self.exact = exact
         self.log = bytearray()
         self.cells: list[int] = []
-        self.image = 0
+        self.saved = False
+        self.image = self.behind = 0
+        """Cells' worth in the image, and where it begins."""
         self.single = 0
         self.made = False
         self.halted = 0
@@ -124,6 +126,14 @@ class FakeCore:
         holders = sum(bool(each.cells) for each in self.sequences)
         rule(bool(sequence.cells) or holders < self.seats, sequence.q, "{} sequences hold cells already", holders)
         sequence.cells += self.cells.take(count)
+
+    def share(self, donor: Sequence, sequence: Sequence, end: int) -> None:
+        """The donor's cells before `end` are the sequence's as well."""
+        found = donor.cells[:end]
+        if found:
+            holders = sum(bool(each.cells) for each in self.sequences)
+            rule(holders < self.seats, sequence.q, "{} sequences hold cells already", holders)
+            sequence.cells = self.cells.share(found)
 
     # Leases.
 
@@ -227,7 +237,7 @@ class FakeCore:
         """Faults of the books; empty when they are right."""
         faults = self.cells.check([each.cells for each in self.sequences])
         for each in self.sequences:
-            if len(each.cells) > max(0, len(each.log) - 1):
+            if len(each.cells) > len(each.log):
                 faults.append(f"q {each.q}: {len(each.cells)} cells for a length of {len(each.log)}")
             if each.upto is not None and each.scoring is not None:
                 faults.append(f"q {each.q}: leased and scoring")

@@ -111,7 +111,8 @@ class FakeEngine:
             case lease.Load():
                 self._load(sequence, message)
             case lease.Score():
-                rule(bool(sequence.log) and not sequence.image, message, "nothing fed, or saved and not loaded")
+                rule(bool(sequence.log) and not sequence.saved, message, "nothing fed, or saved and not loaded")
+                self._pending(sequence)
                 sequence.scoring = message
 
     def _done(self, op: int, sequence: Sequence, error: str = "", scores: list[float] | None = None) -> None:
@@ -122,7 +123,7 @@ class FakeEngine:
             self.ignored += 1
             return
         rule(bool(sequence.log), message, "nothing was fed")
-        rule(not sequence.image, message, "saved and not loaded")
+        rule(not sequence.saved, message, "saved and not loaded")
         if sequence.upto is None:
             rule(sequence.scoring is None, message, "q is scoring")
             rule(message.upto >= len(sequence.log), message, "length is {} already", len(sequence.log))
@@ -131,11 +132,16 @@ class FakeEngine:
             sequence.upto = max(sequence.upto, message.upto)
         rule(sequence.upto <= len(sequence.log) or sequence.at >= 0, message, "no answer was begun")
         rule(sequence.upto <= self.options.longest, message, "the context is {}", self.options.longest)
+        self._pending(sequence)
         if sequence.upto > len(sequence.log) and sequence.matcher.stopped:
             # The log says already that the answer ended: the engine that saw it died before it said so.
             self.cores[sequence.core].end(sequence, lease.STOP)
             return
         self.cores[sequence.core].settle(sequence)
+
+    def _pending(self, sequence: Sequence) -> None:
+        """The last token of a log is always computed for what follows it."""
+        self.cores[sequence.core].release(sequence, len(sequence.log) - 1)
 
     def _halt(self, sequence: Sequence, message: lease.Halt) -> None:
         if message.n != sequence.halted or sequence.upto is None:
@@ -164,7 +170,9 @@ class FakeEngine:
         rule(0 <= message.at <= len(sequence.log), message, "length is {}", len(sequence.log))
         del sequence.log[message.at :]
         self.cores[sequence.core].release(sequence, max(0, message.at - 1))
-        sequence.image = min(sequence.image, max(0, message.at - 1))
+        keep = max(0, message.at - 1)
+        sequence.behind = min(sequence.behind, keep)
+        sequence.image = min(sequence.image, keep - sequence.behind)
         sequence.made = False
         if sequence.at > message.at:
             sequence.at = -1
@@ -175,36 +183,53 @@ class FakeEngine:
         core = self.cores[sequence.core]
         child = self._add(message, message.q2, core, sequence.exact)
         child.log = sequence.log[: message.at]
-        child.cells = core.cells.share(sequence.cells[: max(0, message.at - 1)])
         child.single = min(sequence.single, message.at)
+        if sequence.saved:
+            rule(message.at == len(sequence.log), message, "an image is forked whole")
+            child.saved, child.image, child.behind = True, sequence.image, sequence.behind
+        else:
+            core.share(sequence, child, message.at)
         self._done(message.op, child)
 
     def _save(self, sequence: Sequence, message: lease.Save) -> None:
+        self._away(sequence, message.at)
+        self._done(message.op, sequence)
+
+    def _away(self, sequence: Sequence, at: int) -> None:
+        """Cells to an image."""
         core = self.cores[sequence.core]
-        sequence.image = max(sequence.image, len(sequence.cells))
+        if not sequence.saved:
+            sequence.behind = min(at, len(sequence.cells))
+            sequence.image = len(sequence.cells) - sequence.behind
+            sequence.saved = True
         core.release(sequence, 0)
         core.extra += self.options.save
-        self._done(message.op, sequence)
 
     def _move(self, sequence: Sequence, message: lease.Move) -> None:
         shared = range(self.options.cores)
         rule(sequence.core in shared and message.core in shared, message, "from core {}", sequence.core)
-        core = self.cores[sequence.core]
-        sequence.image = max(sequence.image, len(sequence.cells))
-        core.release(sequence, 0)
-        core.extra += self.options.save
-        core.sequences.remove(sequence)
+        self._away(sequence, message.at)
+        self.cores[sequence.core].sequences.remove(sequence)
         sequence.core = message.core
         self.cores[message.core].sequences.append(sequence)
+        if not sequence.image + sequence.behind:
+            sequence.saved = False
         self._done(message.op, sequence)
 
     def _load(self, sequence: Sequence, message: lease.Load) -> None:
-        if not sequence.image:
+        if not sequence.saved:
             return self._done(message.op, sequence, "no image")
         core = self.cores[sequence.core]
-        more = sequence.image - len(sequence.cells)
-        rule(more <= core.cells.free, message, "{} cells are free", core.cells.free)
-        core.grow(sequence, more)
+        if sequence.behind:
+            donor = self.sequences.get(message.donor)
+            rule(donor is not None, message, "no such donor")
+            assert donor is not None  # ruled
+            rule(donor.core == sequence.core, message, "the donor is on core {}", donor.core)
+            rule(len(donor.cells) >= sequence.behind, message, "the donor has {} cells", len(donor.cells))
+            core.share(donor, sequence, sequence.behind)
+        rule(sequence.image <= core.cells.free, message, "{} cells are free", core.cells.free)
+        if sequence.image:
+            core.grow(sequence, sequence.image)
         core.extra += self.options.save
-        sequence.image = 0
+        sequence.saved, sequence.image, sequence.behind = False, 0, 0
         return self._done(message.op, sequence)

@@ -10,7 +10,7 @@ from llmsh.abi.errors import Error
 from llmsh.abi.lease import EXACT
 from llmsh.engine.book import Book, Span, check
 from llmsh.engine.core import SCRATCH, Core
-from llmsh.engine.sequence import Sequence
+from llmsh.engine.sequence import Image, Sequence
 
 
 class Residents:
@@ -82,17 +82,24 @@ class Cache:
         sequence.computed = keep
 
     def fork(self, parent: Sequence, child: Sequence) -> None:
-        """Share what the parent has computed of the child's log, all but its last token. A cache
-        that cannot share, or an exact parent, leaves the child to compute."""
-        end = min(parent.computed, len(child.log) - 1)
+        """Share what the parent has computed of the child's log, or its image. A cache that cannot share,
+        or an exact parent, leaves the child to compute."""
+        if parent.saved >= 0:
+            if len(child.log) == len(parent.log):
+                child.image, child.saved, child.saved_at = parent.image, parent.saved, parent.saved_at
+            return
+        end = min(parent.computed, len(child.log))
         if parent.slot is None or parent.exact or not self._share or end < 1:
             return
+        if self.home(parent).free:
+            self._share_cells(parent, child, end)
+
+    def _share_cells(self, parent: Sequence, child: Sequence, end: int) -> None:
         home = self.home(parent)
-        if not home.free:
-            return
         self.enter(child)
+        assert parent.slot is not None  # the caller looked
         assert child.slot is not None  # enter gave it
-        home.core.share(parent.slot, child.slot, end)
+        home.core.share(parent.slot, child.slot, 0, end)
         child.spans += home.book.share(parent.spans, end, list(home.holders.values()))
         child.computed = end
 
@@ -103,7 +110,7 @@ class Cache:
 
     def leave(self, sequence: Sequence) -> None:
         """Give up cells, slot and image."""
-        sequence.image, sequence.saved = None, -1
+        sequence.forget_image()
         if sequence.slot is not None:
             self._release(sequence)
 
@@ -117,40 +124,67 @@ class Cache:
         home.free.sort(reverse=True)
         sequence.slot, sequence.computed = None, 0
 
-    def save(self, sequence: Sequence) -> str:
-        """Move cells to an image; empty, or what is wrong."""
+    def save(self, sequence: Sequence, at: int = 0) -> str:
+        """Move the cells from `at` on to an image, let go of those before; empty, or what is wrong."""
         if sequence.saved >= 0:
             return ""
         image, computed = None, sequence.computed
-        if sequence.slot is not None and computed:
-            image = self.home(sequence).core.save(sequence.slot)
+        if sequence.slot is not None and computed > at:
+            image = self._image(self.home(sequence), sequence.slot, at)
             if not image.size:
                 return "the cells cannot be saved"
         self.leave(sequence)
-        sequence.image, sequence.saved = image, computed
+        sequence.image, sequence.saved, sequence.saved_at = image, computed, min(at, computed)
         return ""
 
-    def load(self, sequence: Sequence) -> str:
-        """Put the image back; empty, or what is wrong (the image is kept then)."""
+    def _image(self, home: Residents, slot: int, at: int) -> Image:
+        """A slot's cells from `at` on: by way of a scratch slot, since llama.cpp saves whole slots."""
+        if not at:
+            return home.core.save(slot)
+        scratch = home.scratch[-1]
+        home.core.share(slot, scratch, at, -1)
+        image = home.core.save(scratch)
+        home.core.remove(scratch, 0)
+        return image
+
+    def load(self, sequence: Sequence, donor: Sequence | None = None) -> str:
+        """Put the image back, behind the cells of `donor`; empty, or what is wrong (the image is kept then)."""
         if sequence.saved < 0:
             return "no image"
-        image, keep = sequence.image, sequence.saved
-        if image is not None and keep:
-            try:
+        image, keep, at = sequence.image, sequence.saved, min(sequence.saved_at, sequence.saved)
+        if at and (donor is None or donor.slot is None or donor.computed < at or donor.core != sequence.core):
+            return f"nobody has the {at} cells before the image"
+        try:
+            if keep:
                 self.enter(sequence)
-            except Error as exc:
-                return exc.detail
+        except Error as exc:
+            return exc.detail
+        if at:
+            assert donor is not None  # looked at above
+            self._share_cells(donor, sequence, at)
+        if image is not None and keep > at:
             home = self.home(sequence)
-            assert sequence.slot is not None  # enter gave it
-            if not home.core.load(sequence.slot, image):
-                self.leave(sequence)
-                sequence.image, sequence.saved = image, keep
+            if not self._put(home, sequence, image, at):
+                self._release(sequence)
                 return "no room for the image"
-            home.book.extend(sequence.spans, keep)
+            home.book.extend(sequence.spans, keep - at)
             sequence.computed = keep
-            home.core.remove(sequence.slot, keep)
-        sequence.image, sequence.saved = None, -1
+        sequence.forget_image()
         return ""
+
+    def _put(self, home: Residents, sequence: Sequence, image: Image, at: int) -> bool:
+        """An image into a slot, behind what is there; the log may have been cut since."""
+        assert sequence.slot is not None  # the caller entered it
+        if not at:
+            done = home.core.load(sequence.slot, image)
+        else:
+            scratch = home.scratch[-1]
+            done = home.core.load(scratch, image)
+            if done:
+                home.core.share(scratch, sequence.slot, at, -1)
+            home.core.remove(scratch, 0)
+        home.core.remove(sequence.slot, sequence.saved)
+        return done
 
     def shrink(self, sequences: dict[int, Sequence]) -> None:
         """EXACT goes when nobody is left who belongs there."""
@@ -160,15 +194,15 @@ class Cache:
             exact.core.close()
             del self.cores[EXACT]
 
-    def move(self, sequence: Sequence, core: int) -> str:
-        """Make it one of another core, its cells an image; empty, or what is wrong."""
+    def move(self, sequence: Sequence, core: int, at: int = 0) -> str:
+        """Make it one of another core, its cells from `at` on an image; empty, or what is wrong."""
         if not self.exists(core) or EXACT in (core, sequence.core):
             return f"no way from core {sequence.core} to core {core}"
-        error = self.save(sequence)
+        error = self.save(sequence, at)
         if not error:
             sequence.core = core
             if not sequence.saved:  # nothing was computed: there is nothing to load
-                sequence.image, sequence.saved = None, -1
+                sequence.forget_image()
         return error
 
     def check(self) -> list[str]:

@@ -112,9 +112,9 @@ class Core:
         """Forget a slot's cells from position `start` on; False: this cache can only forget all."""
         return bool(C.llama_memory_seq_rm(self._memory, slot, start, -1))
 
-    def share(self, source: int, target: int, end: int) -> None:
-        """Let `target` hold the cells of `source` before position `end` as well."""
-        C.llama_memory_seq_cp(self._memory, source, target, 0, end)
+    def share(self, source: int, target: int, start: int, end: int) -> None:
+        """Let `target` hold the cells of `source` at positions start … end - 1 as well; end -1: to the last."""
+        C.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def save(self, slot: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
         """A slot's cells as an image."""

@@ -5,6 +5,7 @@ fault. It decodes nothing; step.py does.
 """
 
 import sys
+import time
 
 from llmsh.abi import lease
 from llmsh.abi.errors import Error
@@ -69,8 +70,10 @@ class Orders:
         self._cache.vacate(sequence)
         self._channel.send(sequence.end(why, detail))
 
-    def _done(self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None) -> None:
-        self._channel.send(lease.Done(op, q, cells, error, scores or []))
+    def _done(
+        self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None, ms: float = 0.0
+    ) -> None:
+        self._channel.send(lease.Done(op, q, cells, error, scores or [], round(ms, 3)))
 
     # Leases.
 
@@ -93,8 +96,15 @@ class Orders:
         except Error as exc:
             self.end(sequence, lease.NOCELL if exc.code == "EAGAIN" else lease.FAULT, exc.detail)
             return
-        self.working[sequence.q] = sequence
+        self._begin(sequence)
         self.settle(sequence)
+
+    def _begin(self, sequence: Sequence) -> None:
+        """Something is to be computed. A log's last token always is: who was forked, and not fed since, has a
+        cell too many."""
+        if sequence.computed >= len(sequence.log):
+            self._cache.trim(sequence, len(sequence.log) - 1)
+        self.working[sequence.q] = sequence
 
     def _fault(self, sequence: Sequence) -> str:
         """Why a lease cannot be served."""
@@ -148,13 +158,24 @@ class Orders:
                 return
             case lease.Cut():
                 error = self._cut(sequence, message.at)
-            case lease.Save():
-                error = self._cache.save(sequence)
-            case lease.Move():
-                error = self._cache.move(sequence, message.core)
-            case lease.Load():
-                error = self._cache.load(sequence)
+            case _:
+                began = time.perf_counter()
+                error = self._copy(sequence, message)
+                self._done(message.op, sequence.q, sequence.computed, error, ms=(time.perf_counter() - began) * 1000)
+                return
         self._done(message.op, sequence.q, sequence.computed, error)
+
+    def _copy(self, sequence: Sequence, message: lease.Operation) -> str:
+        """What copies cells from or to an image; empty, or what is wrong."""
+        match message:
+            case lease.Save():
+                return self._cache.save(sequence, message.at)
+            case lease.Move():
+                return self._cache.move(sequence, message.core, message.at)
+            case lease.Load():
+                return self._cache.load(sequence, self.sequences.get(message.donor))
+            case _:
+                raise AssertionError(message)
 
     def _cut(self, sequence: Sequence, at: int) -> str:
         if not 0 <= at <= len(sequence.log):
@@ -187,7 +208,7 @@ class Orders:
             self._done(message.op, sequence.q, sequence.computed, error)
             return
         sequence.scoring = Scoring(message.op, message.labels)
-        self.working[sequence.q] = sequence
+        self._begin(sequence)
 
     def scored(self, sequence: Sequence, error: str = "") -> None:
         """A SCORE has ended: what it computed beyond the log's last but one token goes."""

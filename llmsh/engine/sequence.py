@@ -39,7 +39,9 @@ class Sequence:
         self.slot: int | None = None
         self.image: Image | None = None
         self.saved = -1
-        """Positions in the image; -1: not saved."""
+        """Where the image ends; -1: not saved."""
+        self.saved_at = 0
+        """Where it begins: what is before is shared with others."""
         self.answer: Answer | None = None
         self.upto: int | None = None
         self.halted = 0
@@ -89,6 +91,10 @@ class Sequence:
         self.singles = cut_spans(self.singles, at)
         if self.answer is not None and self.answer.taken > at:
             self.drop_answer()
+
+    def forget_image(self) -> None:
+        """It is not saved."""
+        self.image, self.saved, self.saved_at = None, -1, 0
 
     def drop_answer(self) -> None:
         """The answer is over, or another begins."""

@@ -101,7 +101,7 @@ class Stepper:
         assert work.sequence.slot is not None  # orders.py let it work
         for part in work.parts:
             slot = home.scratch.pop()
-            home.core.share(work.sequence.slot, slot, work.end)
+            home.core.share(work.sequence.slot, slot, 0, work.end)
             home.core.batch.add(part.tokens, work.end, slot, "all")
         return row
 

@@ -1,23 +1,29 @@
 """The books of one core's cache: who holds how many cells. A full cache is answered with "not yet".
 
 It posts no message; it says who could make room. The invariant: the sum of what is held and of what
-is being given up never exceeds the capacity, so a decode never finds the cache full.
+is being given up never exceeds the capacity, so a decode never finds the cache full. Cells that are
+shared count once, for the keeper that holds them for all.
 """
 
 from collections import OrderedDict
 
-from llmsh.kernel.stream import Stream
+from llmsh.kernel.holder import Holder
 
 
 class Cells:
-    """Cells and sequences of one core, held by streams; least recently used first."""
+    """Cells and sequences of one core, held by holders; least recently used first."""
 
     def __init__(self, capacity: int, sequences: int) -> None:
         self.capacity = capacity
         self.sequences = sequences
         self.used = 0
-        self._residents: OrderedDict[Stream, None] = OrderedDict()
+        self.now = 0
+        """The core's last step, for `touched`."""
+        self._residents: OrderedDict[Holder, None] = OrderedDict()
         self._leaving: dict[int, int] = {}
+
+    def __contains__(self, holder: Holder) -> bool:
+        return holder in self._residents
 
     @property
     def free(self) -> int:
@@ -25,37 +31,62 @@ class Cells:
         return self.capacity - self.used
 
     @property
-    def residents(self) -> list[Stream]:
-        """Streams that hold cells, least recently used first."""
+    def residents(self) -> list[Holder]:
+        """Who holds cells, least recently used first."""
         return list(self._residents)
+
+    @property
+    def oldest(self) -> Holder | None:
+        """Whose cells were not used for the longest time."""
+        return next(iter(self._residents), None)
 
     @property
     def leaving(self) -> int:
         """Cells on their way out."""
         return sum(self._leaving.values())
 
-    def missing(self, stream: Stream, upto: int) -> int:
-        """Cells short for the stream to hold `upto`; a missing sequence counts as one cell."""
-        short = max(0, upto - stream.held - self.free)
-        if not short and stream not in self._residents and self._taken() >= self.sequences:
-            return 1
-        return short
+    @property
+    def going(self) -> int:
+        """Sequences on their way out."""
+        return len(self._leaving)
 
-    def hold(self, stream: Stream, count: int) -> None:
-        """The stream holds `count` cells from now on (more or fewer than before)."""
-        self.used += count - stream.held
-        stream.held = count
+    @property
+    def seats(self) -> int:
+        """Sequences that nobody has."""
+        return self.sequences - len(self._residents) - len(self._leaving)
+
+    def touch(self, holder: Holder) -> None:
+        """It was used just now, and after it what it is based on: that leaves last."""
+        at: Holder | None = holder
+        while at is not None and at in self._residents:
+            self._residents.move_to_end(at)
+            at.touched = self.now
+            at = at.base
+
+    def hold(self, holder: Holder, count: int) -> None:
+        """It reaches `count` cells far from now on, shared ones included; 0: it is not resident."""
+        own = max(0, count - holder.shared)
+        self.used += own - holder.held
+        holder.held = own
         if count:
-            self._residents[stream] = None
-            self._residents.move_to_end(stream)
+            self._residents[holder] = None
+            self.touch(holder)
         else:
-            self._residents.pop(stream, None)
+            self._residents.pop(holder, None)
 
-    def leave(self, stream: Stream, op: int) -> None:
-        """The stream's cells are being given up by operation `op`; they are used until `left`."""
-        self._leaving[op] = stream.held
-        stream.held = 0
-        self._residents.pop(stream, None)
+    def lend(self, holder: Holder, keeper: Holder, count: int) -> None:
+        """The first `count` cells of a resident's own are the keeper's from now on; nothing else changes."""
+        holder.held -= count
+        keeper.held = count
+        self._residents[keeper] = None
+        self.touch(holder)
+
+    def leave(self, holder: Holder, op: int) -> None:
+        """Its cells, if it has any, are being given up by operation `op`; they are used until `left`."""
+        if holder in self._residents:
+            self._leaving[op] = holder.held
+            holder.held = 0
+            del self._residents[holder]
 
     def left(self, op: int) -> None:
         """That operation has ended: its cells are free."""
@@ -63,21 +94,25 @@ class Cells:
 
     def void(self) -> None:
         """The engine is gone and with it all cells."""
-        for stream in self._residents:
-            stream.held = 0
+        for holder in self._residents:
+            holder.held = 0
         self._residents.clear()
         self._leaving.clear()
         self.used = 0
 
     def check(self) -> list[str]:
         """Faults in the books."""
-        held = sum(stream.held for stream in self._residents)
+        held = sum(holder.held for holder in self._residents)
         faults = []
         if held + self.leaving != self.used:
             faults.append(f"{held} cells held and {self.leaving} leaving, {self.used} in the books")
         if self.used > self.capacity:
             faults.append(f"{self.used} cells of {self.capacity}")
+        if self.seats < 0:
+            faults.append(f"{-self.seats} sequences more than {self.sequences}")
+        faults += [
+            f"holder {holder.ident}: resident without the {holder.shared} cells that it shares"
+            for holder in self._residents
+            if holder.base is not None and holder.base not in self._residents
+        ]
         return faults
-
-    def _taken(self) -> int:
-        return len(self._residents) + len(self._leaving)

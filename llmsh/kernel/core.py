@@ -11,23 +11,22 @@ from llmsh.abi.lease import (
     LIMIT,
     NOCELL,
     STOP,
-    Answer,
     Drop,
-    Feed,
     Halt,
     Halted,
     Lease,
-    Load,
-    Open,
     Score,
     Step,
 )
 from llmsh.kernel.cells import Cells
+from llmsh.kernel.entry import enter
 from llmsh.kernel.port import Port
 from llmsh.kernel.residence import Residence
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Policy, Task
+from llmsh.kernel.sharing import Need, Sharing
 from llmsh.kernel.stream import GENERATE, SCORE, Stream
+from llmsh.kernel.tax import Tax
 
 INPUT_COST = 0.25
 """What a prefilled token costs, in generated ones. One core of the reference machine prefills
@@ -39,7 +38,7 @@ GRANTED, SERVED, STUCK, BLOCKED, SEATLESS = "granted", "served", "stuck", "block
 class Core:
     """Run queue, leases and cells of one core."""
 
-    def __init__(self, index: int, port: Port, cells: Cells, policy: str, seats: int, quantum: int) -> None:
+    def __init__(self, index: int, port: Port, cells: Cells, policy: str, seats: int, quantum: int, tax: Tax) -> None:
         self.index = index
         self.port = port
         self.cells = cells
@@ -49,7 +48,8 @@ class Core:
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
         self.suspects: list[Stream] = []
-        self.residence = Residence(self)
+        self.sharing = Sharing(self)
+        self.residence = Residence(self, tax)
         self.heard = port.now()
         """When it last said something, or began to owe something."""
         self.steps = 0
@@ -91,6 +91,7 @@ class Core:
         self.leased.pop(stream.q, None)
         self.scoring.discard(stream)
         self.residence.doomed.discard(stream)
+        self.sharing.part(stream)
         if stream.q:
             op = self.port.operation(stream, self._freed)
             self.cells.leave(stream, op)
@@ -189,9 +190,10 @@ class Core:
             return SERVED if stream.leased else BLOCKED
         if stream.leased and upto <= stream.upto:
             return SERVED
-        if not self.residence.admit(stream, upto):
+        need = self.sharing.need(stream, upto)
+        if need.wait or not self.residence.admit(stream, need):
             return STUCK
-        self._lease(stream, upto)
+        self._lease(stream, upto, need)
         return GRANTED
 
     def _upto(self, stream: Stream, most: int) -> int | None:
@@ -208,13 +210,13 @@ class Core:
 
     # Do.
 
-    def _lease(self, stream: Stream, upto: int) -> None:
+    def _lease(self, stream: Stream, upto: int, need: Need) -> None:
         length = len(stream)
         before = max(stream.upto, length)
         fresh = not stream.leased
         if fresh:
             self._begin()
-            self._materialise(stream)
+            enter(self, stream, need)
         self.cells.hold(stream, upto)
         stream.upto = upto
         self.port.post(Lease(stream.q, stream.halted, upto))
@@ -228,33 +230,14 @@ class Core:
         if not self.working:
             self.heard = self.port.now()
 
-    def _materialise(self, stream: Stream) -> None:
-        """Give the engine what it lacks: the sequence, its image, its tokens, its answer."""
-        if not stream.q:
-            self.port.enter(stream)
-            self.port.post(Open(stream.q, self.index, stream.exact))
-        if stream.image:
-            op = self.port.operation(stream, self._loaded)
-            self.port.post(Load(stream.q, op))
-            stream.image = 0
-        if stream.sent < len(stream):
-            at = stream.sent
-            for tokens, made in stream.runs(at):
-                self.port.post(Feed(stream.q, at, tokens, made and stream.exact))
-                at += len(tokens)
-            stream.sent = len(stream)
-        answer = stream.answer
-        if answer is not None and not answer.sent and stream.goal == GENERATE:
-            self.port.post(Answer(stream.q, answer.at, answer.sampling))
-            answer.sent = True
-
     def _score(self, stream: Stream) -> str:
-        need = len(stream) + sum(map(len, stream.labels))
-        if not self.residence.admit(stream, need):
+        upto = len(stream) + sum(map(len, stream.labels))
+        need = self.sharing.need(stream, upto)
+        if need.wait or not self.residence.admit(stream, need):
             return STUCK
         self._begin()
-        self._materialise(stream)
-        self.cells.hold(stream, need)
+        enter(self, stream, need)
+        self.cells.hold(stream, upto)
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
@@ -269,7 +252,7 @@ class Core:
 
     def step(self, step: Step) -> None:
         """One decode: append, charge, deliver."""
-        self.steps = step.no
+        self.steps = self.cells.now = step.no
         now = self.heard = self.port.now()
         share = step.ms / max(1, len(step.rows) + len(step.fed))
         for q, count in step.fed:
@@ -294,6 +277,7 @@ class Core:
             stream.client.made(1, share)
             if self.leased.get(q) is stream:
                 stream.client.released(stream.answer.release(safe))
+        self.residence.stepped()
 
     def halted(self, message: Halted) -> None:
         """A lease ended: exactly one of these for each."""
@@ -338,17 +322,15 @@ class Core:
         elif stream.goal == SCORE:
             stream.client.scored(scores)
 
-    def _loaded(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
-        if error and stream.q:
-            self.halt(stream)
-            if stream.leased:
-                stream.on_quiet.append(lambda: self.rebuild(stream))
-
     def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         self.cells.left(op)
 
     def rebuild(self, stream: Stream) -> None:
-        """Forget the engine's copy; the next lease feeds the log again."""
+        """Forget the engine's copy, once it is quiet; the next lease feeds the log again."""
+        if stream.leased:
+            self.halt(stream)
+            stream.on_quiet.append(lambda: self.rebuild(stream))
+            return
         runnable = stream in self.queue
         self.drop(stream)
         if runnable:
@@ -365,17 +347,18 @@ class Core:
         self.scoring.clear()
         self.steps = 0
         self.residence.void()
+        self.sharing.void()
         self.cells.void()
         return caught
 
     def check(self) -> list[str]:
         """Faults in the core's books."""
-        faults = self.cells.check()
+        faults = self.cells.check() + self.sharing.check()
         for stream in self.leased.values():
             if stream.op:
                 faults.append(f"stream {stream.ident}: leased and in operation {stream.op}")
             if not stream.leased:
                 faults.append(f"stream {stream.ident}: in the leases without one")
-            if stream.held < stream.computed:
-                faults.append(f"stream {stream.ident}: {stream.computed} cells computed, {stream.held} held")
+            if stream.held < stream.own:
+                faults.append(f"stream {stream.ident}: {stream.own} cells computed, {stream.held} held")
         return faults

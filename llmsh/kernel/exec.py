@@ -202,7 +202,8 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Pa
             call.caller.pids.add(process.pid)
     elif not process.detached:
         process.ppid = INIT
-    stream = Stream(process.pid, Task(process.pid, str(process.sid), process.nice), params.deterministic)
+    task = Task(process.pid, str(process.sid), process.nice)
+    stream = Stream(process.pid, task, params.deterministic, process.image.unit.key if process.image else "")
     interpreter = stream.client = Interpreter(kernel, process, stream)
     process.stream, process.host = stream, host
     host.members.add(stream)

@@ -25,11 +25,13 @@ from llmsh.kernel.cells import Cells
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
 from llmsh.kernel.device import Device
+from llmsh.kernel.holder import Holder
 from llmsh.kernel.migration import migrate, movable
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.tax import Tax
 from llmsh.kernel.watchdog import Watchdog
 
 STARTS_MAX = 3
@@ -70,7 +72,8 @@ class Host:
         self.last_used = clock.now()
         self.tokens_in = self.tokens_out = self.steps = 0
         self.closing = False
-        self._ops: dict[int, tuple[Stream, Ended]] = {}
+        self._ops: dict[int, tuple[Holder, Ended]] = {}
+        self._tax = Tax()
         self._aborts = Aborts(device)
         self._next = 0
         self._q = 0
@@ -192,7 +195,7 @@ class Host:
     def _core(self, index: int) -> Core:
         shared = index != EXACT
         cells = Cells(self.facts.cells if shared else self.facts.context, self.facts.sequences if shared else 1)
-        return Core(index, self, cells, self.policy, self.seats if shared else 1, self.quantum)
+        return Core(index, self, cells, self.policy, self.seats if shared else 1, self.quantum, self._tax)
 
     def close(self) -> None:
         """End the engine for good: no process needs it."""
@@ -253,21 +256,27 @@ class Host:
             self._dog.heard()
         self.device.post(message)
 
-    def operation(self, stream: Stream, ended: Ended) -> int:
+    def operation(self, holder: Holder, ended: Ended) -> int:
         """See Port."""
         self._next += 1
-        self._ops[self._next] = (stream, ended)
+        self._ops[self._next] = (holder, ended)
         return self._next
 
-    def enter(self, stream: Stream) -> None:
+    def enter(self, holder: Holder) -> None:
         """See Port."""
         self._q += 1
-        stream.q = self._q
-        self.streams[stream.q] = stream
+        holder.q = self._q
+        if isinstance(holder, Stream):
+            self.streams[holder.q] = holder
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, holder: Holder) -> None:
         """See Port."""
-        self.streams.pop(stream.q, None)
+        self.streams.pop(holder.q, None)
+
+    @property
+    def shares(self) -> bool:
+        """See Port."""
+        return self.facts.share
 
     def interrupt(self) -> None:
         """See Port. A prompt that is alone is computed in steps that may be longer than STEP_MAX_MS. An
@@ -306,6 +315,15 @@ class Host:
         if stream.core not in self.cores:
             stream.core = EXACT if stream.exact else self._balance.lightest()
         return self.cores[stream.core]
+
+    def resident(self, stream: Stream) -> bool:
+        """Whether it has cells."""
+        return stream.core in self.cores and stream in self.cores[stream.core].cells
+
+    @property
+    def held(self) -> int:
+        """Cells that processes have, or give up just now: all that are used but those kept for who may come."""
+        return sum(core.cells.used - core.sharing.cached for core in self.cores.values())
 
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
@@ -347,6 +365,7 @@ class Host:
             return
         core = self.core(stream)
         alone = stream.leased and len(core.leased) == 1
+        core.sharing.leave(stream)
         core.drop(stream)
         if alone:
             self._aborts.ask(core.index, core.steps + 1, lambda: any(each is stream for each, _ in self._ops.values()))
@@ -384,9 +403,10 @@ class Host:
         if entry is None:
             self.dropped += 1
             return
-        stream, ended = entry
-        ended(stream, message.op, message.error, message.scores)
-        self._plan(self.core(stream))
+        holder, ended = entry
+        self._tax.copied(message.cells, message.ms)
+        ended(holder, message.op, message.error, message.scores)
+        self._plan(self.cores[holder.core])
 
     def check(self) -> list[str]:
         """Faults in the books of all cores."""

@@ -350,3 +350,8 @@ class Interpreter:
     def blocked(self, wchan: str) -> None:
         """See stream.Client."""
         self.wait(wchan)
+
+    @property
+    def away(self) -> bool:
+        """See stream.Client."""
+        return self.process.wchan == "tty" or self.process.state == STOPPED

@@ -9,7 +9,8 @@ from llmsh.kernel.stream import Stream
 
 def movable(core: Core, stream: Stream) -> bool:
     """Whether the stream can go to another core, once it is quiet."""
-    free = not (stream.halting or stream.op or stream.suspect or stream.exact)
+    bound = stream.image and stream.base is not None  # half of it lies in an image, half with others here
+    free = not (stream.halting or stream.op or stream.suspect or stream.exact or bound)
     return free and stream is not core.residence.claimant and stream not in core.residence.doomed
 
 
@@ -18,10 +19,12 @@ def migrate(stream: Stream, source: Core, target: Core) -> None:
     lag, runnable = source.queue.policy.lag(stream.task), stream in source.queue
     source.block(stream)
     if stream.q:
-        stream.image = stream.computed
+        source.sharing.part(stream)
+        at = target.sharing.adopt(stream)
+        stream.image = stream.own
         stream.op = source.port.operation(stream, partial(_moved, source, target))
         source.cells.leave(stream, stream.op)
-        source.port.post(Move(stream.q, target.index, stream.op))
+        source.port.post(Move(stream.q, target.index, stream.op, at))
     stream.core, stream.moved = target.index, source.port.now()
     if runnable:
         target.queue.join(stream, lag)

@@ -73,7 +73,8 @@ class Placing:
         if stream.exact:
             keep -= keep % EXACT_CUT
         if keep < len(stream):
-            if stream.q and (not host.facts.share or keep <= 1):
+            if stream.q and (not host.facts.share or keep <= stream.shared + 1):
+                # Behind what is left nothing is its own: it begins anew, with what others have.
                 host.core(stream).drop(stream)
             # The engine may know less of the log than there is.
             known = stream.sent
@@ -81,8 +82,12 @@ class Placing:
             if stream.q and keep < known:
                 op = host.operation(stream, _cut_done)
                 host.post(Cut(stream.q, keep, op))
-                host.core(stream).cells.hold(stream, min(stream.held, stream.computed))
+                cells = host.core(stream).cells
+                if stream in cells:
+                    cells.hold(stream, stream.computed)
         stream.append(tokens[keep:])
+        if stream.q:
+            host.core(stream).sharing.index(stream)
         self.interpreter.kernel.log_tokens(self.interpreter.process, len(tokens) - keep)
 
 

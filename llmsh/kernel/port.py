@@ -1,13 +1,13 @@
 """What a core asks of its device's host: the channel to the engine, seen from one core."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmsh.abi.lease import ToEngine
-from llmsh.kernel.stream import Stream
+from llmsh.kernel.holder import Holder
 
-Ended = Callable[[Stream, int, str, list[float]], None]
-"""Called with (stream, operation, error, scores) when the engine has done an operation."""
+Ended = Callable[[Any, int, str, list[float]], None]
+"""Called with (holder, operation, error, scores) when the engine has done an operation."""
 
 
 class Port(Protocol):
@@ -19,6 +19,10 @@ class Port(Protocol):
     """Records that came too late to be appended."""
 
     @property
+    def shares(self) -> bool:
+        """Whether sequences of this model can share cells."""
+
+    @property
     def ready(self) -> bool:
         """Whether the engine can take messages."""
 
@@ -28,14 +32,14 @@ class Port(Protocol):
     def post(self, message: ToEngine) -> None:
         """Queue a message to the engine."""
 
-    def operation(self, stream: Stream, ended: Ended) -> int:
+    def operation(self, holder: Holder, ended: Ended) -> int:
         """A new operation's number; `ended` is called at its DONE, unless the engine dies."""
 
-    def enter(self, stream: Stream) -> None:
-        """Give the stream a sequence number of this incarnation."""
+    def enter(self, holder: Holder) -> None:
+        """Give it a sequence number of this incarnation."""
 
-    def forget(self, stream: Stream) -> None:
-        """The stream's sequence is being dropped."""
+    def forget(self, holder: Holder) -> None:
+        """Its sequence is being dropped."""
 
     def interrupt(self) -> None:
         """Somebody comes or is halted: a long step that is in the way ends now."""

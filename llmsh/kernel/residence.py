@@ -1,17 +1,22 @@
-"""Who may be in a core's cells when there are not enough: claims, turns, images.
+"""Who may be in a core's cells: claims and turns when there are not enough, and the price of lying there idle.
 
 The neediest stream that lacks cells becomes the claimant: what becomes free is kept for it, who
 deserves tokens less is moved to an image or not renewed. So all take turns and nobody fails. It
 decides nothing about who is needy; the core's rank does.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from llmsh.abi.lease import Save
 from llmsh.kernel.cells import Cells
+from llmsh.kernel.holder import Holder
+from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
 from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.sharing import Need, Sharing
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.tax import Tax
 
 
 class Owner(Protocol):
@@ -20,6 +25,7 @@ class Owner(Protocol):
     port: Port
     cells: Cells
     queue: RunQueue
+    sharing: Sharing
     leased: dict[int, Stream]
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
@@ -35,25 +41,28 @@ class Owner(Protocol):
 class Residence:
     """Admission to the cells of one core."""
 
-    def __init__(self, core: Owner) -> None:
+    def __init__(self, core: Owner, tax: Tax) -> None:
         self.core = core
+        self.tax = tax
         self.claimant: Stream | None = None
-        self.claimed = 0
+        self.claimed = Need(0, 0)
         self.doomed: set[Stream] = set()
         """Leased, not renewed: the claimant gets their cells."""
 
-    def admit(self, stream: Stream, upto: int) -> bool:
-        """Whether the stream may hold `upto` cells now; if not, it claims them unless somebody
+    # Claims.
+
+    def admit(self, stream: Stream, need: Need) -> bool:
+        """Whether the stream may have what it needs now; if not, it claims that unless somebody
         needier claims already."""
-        cells, claimant = self.core.cells, self.claimant
+        claimant, claimed = self.claimant, self.claimed
         if claimant is not None and claimant is not stream and self.core.rank(claimant) <= self.core.rank(stream):
-            return cells.missing(stream, upto + self.claimed) == 0
-        if not cells.missing(stream, upto):
+            return not any(self._short(need.cells + claimed.cells, need.sequences + claimed.sequences))
+        if not any(self._short(need.cells, need.sequences)):
             self.withdraw(stream)
             return True
-        self.claimant, self.claimed = stream, max(0, upto - stream.held)
+        self.claimant, self.claimed = stream, need
         stream.client.blocked("swap")
-        self._make_room(stream, upto)
+        self._make_room(stream, need)
         return False
 
     def withdraw(self, stream: Stream) -> None:
@@ -63,49 +72,95 @@ class Residence:
 
     def void(self) -> None:
         """There is no claim."""
-        self.claimant, self.claimed = None, 0
+        self.claimant, self.claimed = None, Need(0, 0)
         self.doomed.clear()
 
-    def save(self, stream: Stream) -> None:
-        """Move a quiet stream's cells into an image."""
-        stream.op = self.core.port.operation(stream, self._saved)
-        stream.image = stream.computed
-        self.core.cells.leave(stream, stream.op)
-        self.core.port.post(Save(stream.q, stream.op))
+    def _short(self, cells: int, sequences: int) -> tuple[int, int]:
+        """Cells and sequences that are missing."""
+        books = self.core.cells
+        return max(0, cells - books.free), max(0, sequences - books.seats)
 
-    def _saved(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
-        self.core.cells.left(op)
-        if stream.op != op:
-            return
-        stream.op = 0
-        if error:
-            # The image could not be taken (memory is short): the log is still there.
-            self.core.rebuild(stream)
-
-    def _make_room(self, stream: Stream, upto: int) -> None:
+    def _make_room(self, stream: Stream, need: Need) -> None:
         """Save others until the stream fits: first who waits, then who deserves tokens least."""
-        core = self.core
-        short = core.cells.missing(stream, upto) - core.cells.leaving
-        if short <= 0:
-            return
-        mine = core.rank(stream)
-        quiet = [other for other in core.cells.residents if not (other.leased or other.op or other is stream)]
-        idle = [other for other in quiet if other not in core.queue]
-        busy = [other for other in quiet if other in core.queue and core.rank(other) > mine]
-        for victim in idle + sorted(busy, key=core.rank, reverse=True):
-            short -= victim.held
-            self.save(victim)
-            if short <= 0:
+        books = self.core.cells
+        cells, sequences = self._short(need.cells, need.sequences)
+        cells, sequences = cells - books.leaving, sequences - books.going
+        for victim in self._victims(stream, need.spared):
+            if cells <= 0 and sequences <= 0:
                 return
-        self._doom(stream, short)
+            cells, sequences = cells - victim.held, sequences - 1
+            self.save(victim)
+        if cells > 0 or sequences > 0:
+            self._doom(stream, cells, sequences)
 
-    def _doom(self, stream: Stream, short: int) -> None:
+    def _victims(self, stream: Stream, spared: set[Holder]) -> Iterator[Holder]:
+        """Quiet holders that may leave, in the order in which they should; a keeper once nobody needs it there."""
+        core = self.core
+        residents = [each for each in core.cells.residents if each is not stream and each not in spared]
+        yield from [each for each in residents if isinstance(each, Keeper) and not each.users]
+        quiet = [each for each in residents if isinstance(each, Stream) and not (each.leased or each.op)]
+        # Who waits for a person takes its time; who waits for another program may be back at once.
+        idle = sorted((each for each in quiet if each not in core.queue), key=lambda each: not each.client.away)
+        mine = core.rank(stream)
+        busy = [each for each in quiet if each in core.queue and core.rank(each) > mine]
+        for victim in idle + sorted(busy, key=core.rank, reverse=True):
+            base = victim.base
+            yield victim
+            while base is not None and base not in spared and base in core.cells and not core.sharing.wanted(base):
+                above = base.base
+                yield base
+                base = above
+
+    def _doom(self, stream: Stream, cells: int, sequences: int) -> None:
         core, mine = self.core, self.core.rank(stream)
         others = [other for other in core.leased.values() if other is not stream and core.rank(other) > mine]
         for victim in sorted(others, key=core.rank, reverse=True):
-            short -= victim.held
+            cells, sequences = cells - victim.held, sequences - 1
             self.doomed.add(victim)
             if stream.task.boost:
                 core.halt(victim)
-            if short <= 0:
+            if cells <= 0 and sequences <= 0:
                 return
+
+    # Images.
+
+    def save(self, holder: Holder) -> None:
+        """Move a quiet holder's own cells into an image; whose base stays, or is saved by itself."""
+        if holder.own <= 0 and isinstance(holder, Stream):
+            self.core.rebuild(holder)  # nothing is computed that others do not have
+            return
+        holder.op = self.core.port.operation(holder, self._saved)
+        holder.image = holder.own
+        self.core.cells.leave(holder, holder.op)
+        self.core.port.post(Save(holder.q, holder.op, holder.shared))
+
+    def _saved(self, holder: Holder, op: int, error: str, scores: list[float]) -> None:
+        self.core.cells.left(op)
+        if holder.op != op:
+            return
+        holder.op = 0
+        if not error:
+            return
+        # The image could not be taken (memory is short): the log is still there.
+        if isinstance(holder, Stream):
+            self.core.rebuild(holder)
+        elif isinstance(holder, Keeper):
+            self.core.sharing.lose(holder)
+
+    def stepped(self) -> None:
+        """A step was made: whoever lies idle for longer than it pays leaves the cells.
+
+        One is looked at a step, the least recently used; who is in use goes to the end of the line."""
+        cells = self.core.cells
+        holder = cells.oldest
+        if holder is None:
+            return
+        if self._in_use(holder):
+            cells.touch(holder)
+        elif self.tax.due(holder.held, cells.now - holder.touched):
+            self.save(holder)
+
+    def _in_use(self, holder: Holder) -> bool:
+        if isinstance(holder, Stream):
+            return bool(holder.leased or holder.op) or holder in self.core.queue
+        return bool(holder.op) or (isinstance(holder, Keeper) and self.core.sharing.wanted(holder))

@@ -23,16 +23,18 @@ def _stat(process: Process) -> str:
 def _memory(process: Process) -> dict[str, int]:
     stream, host = process.stream, process.host
     size = host.facts.cell_bytes if host is not None else 0
-    cells = min(stream.held, stream.computed) if stream is not None else 0
-    swap = stream.image if stream is not None else 0
-    counts = {"rss": cells, "shared": 0, "swap": swap}
+    counts = {"rss": 0, "shared": 0, "swap": 0}
+    if stream is not None and stream.image:
+        counts["swap"] = stream.image
+    elif stream is not None and host is not None and host.resident(stream):
+        counts |= {"rss": stream.computed, "shared": stream.shared}
     return counts | {f"{name}_bytes": count * size for name, count in counts.items()}
 
 
 def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
     """One row of ps."""
     stream = process.stream
-    resident = stream is not None and stream.held > 0
+    resident = stream is not None and process.host is not None and process.host.resident(stream)
     return {
         "pid": process.pid,
         "ppid": process.ppid,
@@ -109,9 +111,17 @@ def device(model: str, host: Host) -> dict[str, Any]:
 def memory(model: str, host: Host) -> dict[str, Any]:
     """One row of free: cells, then bytes."""
     used = sum(core.cells.used for core in host.cores.values())
-    swap = sum(stream.image for stream in host.members)
+    sharing = [core.sharing for core in host.cores.values()]
+    kept = sum(keeper.image for each in sharing for keeper in each.keepers)
     total = host.facts.cells * host.facts.cores
-    counts = {"total": total, "used": used, "free": total - used, "shared": 0, "swap": swap}
+    counts = {
+        "total": total,
+        "used": used,
+        "free": total - used,
+        "shared": sum(each.shared for each in sharing),
+        "cached": sum(each.cached for each in sharing),
+        "swap": sum(stream.image for stream in host.members) + kept,
+    }
     return {
         "name": host.device.name,
         "model": model,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from llmsh.abi.lease import Sampling
+from llmsh.kernel.holder import Holder
 from llmsh.kernel.pipe import Pipe
 from llmsh.kernel.sched import Task
 
@@ -42,6 +43,10 @@ class Client(Protocol):
     def blocked(self, wchan: str) -> None:
         """The stream waits for this, or for nothing when empty."""
 
+    @property
+    def away(self) -> bool:
+        """Whether it waits for a person, and so will for long."""
+
 
 class Answer:
     """An answer being generated: where it starts, how far it may go, what of it is out."""
@@ -72,18 +77,16 @@ class Answer:
         return self.release(len(self.data))
 
 
-class Stream:
+class Stream(Holder):
     """A sequence of tokens, and its place in the engine."""
 
     client: Client
     """Set by who makes the stream, before anything can happen to it."""
 
-    def __init__(self, ident: int, task: Task, exact: bool) -> None:
-        self.ident = ident
+    def __init__(self, ident: int, task: Task, exact: bool, key: str = "") -> None:
+        # The truth.
         self.task = task
         self.exact = exact
-        # The truth.
-        self.log: array[int] = array("i")
         self.made = bytearray()
         """1 for each token of the log that was generated, 0 for input."""
         self.goal = ""
@@ -91,34 +94,26 @@ class Stream:
         self.labels: list[list[int]] = []
         self.sink: Pipe | None = None
         """Where the answer's bytes go, when that has a bound."""
-        self.core = -1
-        """The core that its cells are on or will be, -1 before it first runs. Written by the host."""
         self.moved = 0.0
         """When it last went to another core."""
-        # The engine's view, written by core and host.
-        self.q = 0
+        self.hurried = False
+        """A step of its prompt was aborted for somebody who came; it has no long ones any more."""
+        self.suspect = False
+        """It was in the step that the last engine died of."""
+        self.on_quiet: list[Callable[[], None]] = []
+        super().__init__(ident, key)
+
+    def void(self) -> None:
+        """See Holder. The engine is gone, or its copy is."""
+        super().void()
         self.sent = 0
         """Length of the engine's log."""
         self.halted = 0
         self.upto = 0
         """Bound of the lease, 0 when quiet."""
         self.halting = False
-        self.op = 0
-        """The operation under way, 0 for none; such a stream is quiet and is not leased."""
-        self.computed = 0
-        """Tokens whose keys and values exist, in cells or in an image."""
-        self.held = 0
-        """Cells reserved or in use."""
-        self.image = 0
-        """Cells' worth of tokens saved outside the cache."""
-        self.hurried = False
-        """A step of its prompt was aborted for somebody who came; it has no long ones any more."""
-        self.suspect = False
-        """It was in the step that the last engine died of."""
-        self.on_quiet: list[Callable[[], None]] = []
-
-    def __len__(self) -> int:
-        return len(self.log)
+        if self.answer is not None:
+            self.answer.sent = False
 
     @property
     def leased(self) -> bool:
@@ -142,7 +137,7 @@ class Stream:
         del self.made[at:]
         self.sent = min(self.sent, at)
         self.computed = min(self.computed, max(0, at - 1))
-        self.image = min(self.image, self.computed)
+        self.image = min(self.image, max(0, self.own))
 
     def common(self, tokens: list[int]) -> int:
         """How many leading tokens the log shares with these."""
@@ -151,14 +146,6 @@ class Stream:
         if new == self.log[:most]:
             return most
         return next(index for index in range(most) if new[index] != self.log[index])
-
-    def void(self) -> None:
-        """The engine is gone: forget what it knew."""
-        self.q = self.sent = self.upto = self.op = self.computed = self.held = self.image = 0
-        self.halted = 0
-        self.halting = False
-        if self.answer is not None:
-            self.answer.sent = False
 
     def credit(self, token_bytes: int) -> int:
         """Tokens that the reader's room allows; an empty pipe always takes one."""

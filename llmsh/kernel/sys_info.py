@@ -144,7 +144,7 @@ def sys_check(kernel: "Kernel", call: Trap) -> None:
             "faults": kernel.check(),
             "processes": len(kernel.table),
             "pipes": sum(len(caller.pipes) for caller in kernel.callers.values()),
-            "cells": sum(core.cells.used for host in hosts for core in host.cores.values()),
+            "cells": sum(host.held for host in hosts),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "dropped": sum(host.dropped for host in hosts),
         }

@@ -199,7 +199,7 @@ def test_cells_are_held_and_given_back() -> None:
     cells.hold(one, 60)
     cells.hold(two, 30)
     assert (cells.used, cells.free, one.held) == (90, 10, 60)
-    assert (cells.missing(two, 40), cells.missing(two, 41), cells.missing(one, 100)) == (0, 1, 30)
+    assert cells.seats == 6
     cells.hold(one, 20)
     cells.hold(one, 0)
     assert (cells.used, cells.residents) == (30, [two])
@@ -207,27 +207,26 @@ def test_cells_are_held_and_given_back() -> None:
 
 
 def test_cells_that_leave_are_used_until_they_have_left() -> None:
-    cells, one, two = Cells(100, 8), stream(1), stream(2)
+    cells, one = Cells(100, 8), stream(1)
     cells.hold(one, 60)
     cells.leave(one, op=5)
     assert (cells.used, cells.leaving, one.held, cells.residents) == (60, 60, 0, [])
-    assert cells.missing(two, 50) == 10
+    assert cells.free == 40
     cells.left(5)
     cells.left(5)
-    assert (cells.used, cells.leaving, cells.missing(two, 50)) == (0, 0, 0)
+    assert (cells.used, cells.leaving, cells.free) == (0, 0, 100)
     assert cells.check() == []
 
 
-def test_a_sequence_is_missing_like_a_cell() -> None:
-    cells, streams = Cells(100, 2), [stream(n) for n in range(3)]
+def test_a_sequence_is_taken_until_it_has_left() -> None:
+    cells, streams = Cells(100, 2), [stream(n) for n in range(2)]
     cells.hold(streams[0], 1)
     cells.hold(streams[1], 1)
-    assert cells.missing(streams[2], 1) == 1
-    assert cells.missing(streams[0], 5) == 0
+    assert cells.seats == 0
     cells.leave(streams[0], op=1)
-    assert cells.missing(streams[2], 1) == 1
+    assert (cells.seats, cells.going) == (0, 1)
     cells.left(1)
-    assert cells.missing(streams[2], 1) == 0
+    assert cells.seats == 1
 
 
 def test_who_was_used_last_is_last() -> None:

@@ -178,7 +178,7 @@ class Fuzzer:
         machine.sound()
         counts = client.call("check")
         assert counts["faults"] == []
-        assert (counts["processes"], counts["pipes"], counts["cells"]) == (0, 0, 0)
+        assert (counts["processes"], counts["pipes"], counts["cells"]) == (0, 0, 0), counts
         client.close()
         kernel = machine.kernel
         assert (kernel.callers, kernel._interpreters) == ({}, {})

@@ -193,8 +193,9 @@ class Leases(RuleBasedStateMachine):
         for host in self.machine.kernel.hosts.values():
             assert not host.busy
             assert (host.streams, host.members) == ({}, set())
-            assert not any(core.cells.used for core in host.cores.values())
-            assert self.sequences() == {}
+            assert not host.held
+            kept = {keeper.q for core in host.cores.values() for keeper in core.sharing.keepers}
+            assert set(self.sequences()) == kept
         for client in self.clients:
             assert not self.machine.kernel.callers[client].calls
             client.close()

@@ -262,7 +262,8 @@ class Machine:
 
     def sound(self) -> None:
         """The books of kernel and device are right."""
-        assert self.kernel.check() == []
+        faults = self.kernel.check()
         for device in self.devices.values():
             if device.engine is not None:
-                assert device.engine.check() == []
+                faults += device.engine.check()
+        assert not faults, faults

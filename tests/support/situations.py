@@ -99,8 +99,12 @@ class Scene:
 
     def cells(self) -> int:
         """Cells in use that are not the neighbour's; the engine's books know of no more."""
-        used = sum(core.cells.used for host in self.machine.kernel.hosts.values() for core in host.cores.values())
+        hosts = self.machine.kernel.hosts.values()
+        used = sum(core.cells.used for host in hosts for core in host.cores.values())
         engine = self.machine.device.engine
         assert engine is None or sum(core.cells.used for core in engine.cores.values()) <= used
         stream = self.machine.kernel.table.get(self.neighbour[0]).stream
-        return used - (stream.held if stream is not None else 0)
+        held = sum(host.held for host in hosts)
+        if stream is None or not any(host.resident(stream) for host in hosts):
+            return held
+        return held - stream.held - stream.shared

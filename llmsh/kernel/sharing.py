@@ -1,0 +1,261 @@
+"""What the holders of one core share: whose cells a stream begins with, and what stays when nobody runs any more.
+
+It makes keepers where logs part, and answers what it would take to bring a stream into the cells. Who has to
+leave for that is residence's.
+"""
+
+from typing import NamedTuple, Protocol
+
+from llmsh.abi.lease import Drop, Fork, Load
+from llmsh.kernel.cells import Cells
+from llmsh.kernel.holder import Holder
+from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.port import Port
+from llmsh.kernel.prefixes import BLOCK, Prefixes
+from llmsh.kernel.stream import Stream
+
+LEFT_MIN = 256
+"""A process that had others to share with leaves what it alone had only if it is so many tokens."""
+CACHED_MAX = 8
+"""Keepers of one core that nobody is based on, in cells or images; the least recently used goes."""
+
+
+class Owner(Protocol):
+    """The core."""
+
+    index: int
+    port: Port
+    cells: Cells
+
+    def rebuild(self, stream: Stream) -> None:
+        """Forget the engine's copy of a stream; its log is fed again."""
+
+
+class Need(NamedTuple):
+    """What it takes to let a stream reach a length. `wait`: somebody computes just now what it begins with."""
+
+    cells: int
+    sequences: int
+    donor: Holder | None = None
+    share: int = 0
+    """How many of the donor's leading cells."""
+    wait: bool = False
+
+    @property
+    def spared(self) -> set[Holder]:
+        """Who must not leave for it."""
+        return set(_line(self.donor))
+
+
+class Sharing:
+    """Prefixes of one core."""
+
+    def __init__(self, core: Owner) -> None:
+        self.core = core
+        self.keepers: set[Keeper] = set()
+        self._tree = Prefixes()
+
+    # What it would take.
+
+    def need(self, stream: Stream, upto: int) -> Need:
+        """For the stream to reach `upto` cells."""
+        if stream in self.core.cells:
+            return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
+        donor: Holder | None = stream.base
+        count = stream.shared
+        if not stream.q:
+            donor, count, wait = self._source(stream, upto)
+            if wait:
+                return Need(0, 0, donor, count, wait=True)
+        away = [each for each in _line(donor) if each not in self.core.cells]
+        divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
+        return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)
+
+    def _source(self, stream: Stream, upto: int) -> tuple[Holder | None, int, bool]:
+        """Whose cells a stream that the engine does not know begins with, how many, and whether to wait."""
+        nobody = (None, 0, False)
+        if stream.exact or not self.core.port.shares:
+            return nobody
+        donor, same = self._tree.find(stream.key, stream.log)
+        same = min(same, len(stream) - 1)
+        if donor is None or same < BLOCK:
+            return nobody
+        if donor.leased and donor.computed < same - BLOCK:
+            return donor, same, True
+        same = min(same, donor.computed)
+        while donor is not None and (same <= donor.shared or not self._at_hand(donor, same)):
+            same = min(same, donor.shared)
+            donor = donor.base
+        if donor is None or same < BLOCK or upto - same + donor.computed > self.core.cells.capacity:
+            return nobody
+        return donor, same, False
+
+    def _at_hand(self, donor: Holder, count: int) -> bool:
+        """Whether so many tokens of it are in cells, or are most of an image that can be loaded."""
+        image = isinstance(donor, Keeper) and not donor.op and 2 * count > len(donor)
+        return donor in self.core.cells or image
+
+    # Coming and going.
+
+    def enter(self, stream: Stream, need: Need) -> None:
+        """Bring a stream that has no sequence, or an image, into the engine behind what it shares."""
+        port = self.core.port
+        self._return(need.donor)
+        if stream.q:
+            return
+        port.enter(stream)
+        stream.core = self.core.index
+        if need.donor is not None:
+            base = self._divide(need.donor, need.share)
+            port.post(Fork(base.q, stream.q, need.share, port.operation(stream, _forked)))
+            stream.base, stream.shared = base, need.share
+            stream.computed = stream.sent = need.share
+            base.users.add(stream)
+
+    def adopt(self, stream: Stream) -> int:
+        """A quiet stream of another core is to come here with an image: how many of its leading tokens it need
+        not bring, since they are here."""
+        donor, same = self._tree.find(stream.key, stream.log) if stream.own > 0 and not stream.image else (None, 0)
+        most = min(same, stream.computed - 1)
+        while donor is not None and not (isinstance(donor, Keeper) and len(donor) <= most):
+            donor = donor.base
+        stream.base, stream.shared = donor, len(donor) if donor is not None else 0
+        if isinstance(donor, Keeper):
+            donor.users.add(stream)
+        return stream.shared
+
+    def index(self, stream: Stream) -> None:
+        """Its log has changed: let others find what it has now."""
+        self._tree.remove(stream)
+        if stream.q and not stream.exact:
+            self._tree.insert(stream)
+
+    def part(self, holder: Holder) -> None:
+        """It goes: nobody finds it any more, and its base has one user less."""
+        self._tree.remove(holder)
+        if holder.base is not None:
+            holder.base.users.discard(holder)
+
+    def _return(self, holder: Holder | None) -> None:
+        """Put keepers back into cells, the first tokens first."""
+        cells, port = self.core.cells, self.core.port
+        for keeper in reversed([each for each in _line(holder) if each not in cells]):
+            donor = keeper.base.q if keeper.base is not None else 0
+            port.post(Load(keeper.q, port.operation(keeper, self._returned), donor))
+            keeper.image = 0
+            cells.hold(keeper, len(keeper))
+
+    def _divide(self, holder: Holder, count: int) -> Keeper:
+        """The keeper of the first `count` tokens of a resident that has more of its own than is before them."""
+        if isinstance(holder, Keeper) and len(holder) == count:
+            return holder
+        port = self.core.port
+        keeper = Keeper(holder.log[:count], holder.key, self.core.index)
+        port.enter(keeper)
+        port.post(Fork(holder.q, keeper.q, count, port.operation(keeper, _forked)))
+        keeper.computed, keeper.base, keeper.shared = count, holder.base, holder.shared
+        self.core.cells.lend(holder, keeper, count - holder.shared)
+        self._tree.remove(holder)
+        if holder.base is not None:
+            holder.base.users.discard(holder)
+            holder.base.users.add(keeper)
+        keeper.users.add(holder)
+        holder.base, holder.shared = keeper, count
+        self.keepers.add(keeper)
+        self._tree.insert(keeper)
+        self._tree.insert(holder)
+        return keeper
+
+    # What stays.
+
+    def leave(self, stream: Stream) -> None:
+        """The process is over. What it began with is kept for the next, if that is worth a sequence."""
+        own, cells = stream.own, self.core.cells
+        worth = own >= (LEFT_MIN if stream.base is not None else 2 * BLOCK)
+        if worth and stream in cells and cells.seats and not stream.exact and self.core.port.shares:
+            self._divide(stream, stream.computed)
+        idle = [each for each in self.keepers if not (each.users - {stream} or each.op)]
+        for keeper in sorted(idle, key=lambda each: each.touched)[:-CACHED_MAX]:
+            self.drop(keeper)
+
+    def drop(self, keeper: Keeper) -> None:
+        """Forget a keeper that nobody is based on."""
+        port = self.core.port
+        op = port.operation(keeper, self._dropped)
+        self.core.cells.leave(keeper, op)
+        port.post(Drop(keeper.q, op))
+        self._forget(keeper)
+
+    def lose(self, keeper: Keeper) -> None:
+        """It cannot be brought back: who is based on it is computed again."""
+        for user in list(keeper.users):
+            if isinstance(user, Keeper):
+                self.lose(user)
+            elif isinstance(user, Stream):
+                self.core.rebuild(user)
+        if keeper in self.keepers:
+            self.drop(keeper)
+
+    def _forget(self, keeper: Keeper) -> None:
+        self.part(keeper)
+        self.core.port.forget(keeper)
+        self.keepers.discard(keeper)
+        keeper.void()
+
+    def _dropped(self, holder: Holder, op: int, error: str, scores: list[float]) -> None:
+        self.core.cells.left(op)
+
+    def _returned(self, holder: Holder, op: int, error: str, scores: list[float]) -> None:
+        if error and isinstance(holder, Keeper) and holder in self.keepers:
+            self.lose(holder)
+
+    def void(self) -> None:
+        """The engine is gone."""
+        for keeper in self.keepers:
+            keeper.void()
+        self.keepers.clear()
+        self._tree.clear()
+
+    # Figures and faults.
+
+    @property
+    def shared(self) -> int:
+        """Cells that processes share."""
+        streams = [each for each in self.core.cells.residents if isinstance(each, Stream)]
+        return sum(keeper.held for keeper in {each for stream in streams for each in _line(stream.base)})
+
+    @property
+    def cached(self) -> int:
+        """Cells that are kept for who may come."""
+        return sum(keeper.held for keeper in self.keepers) - self.shared
+
+    def wanted(self, keeper: Keeper) -> bool:
+        """Whether anybody in the cells is based on it."""
+        return any(user in self.core.cells for user in keeper.users)
+
+    def check(self) -> list[str]:
+        """Faults in the books."""
+        faults = []
+        for keeper in self.keepers:
+            own = len(keeper) - keeper.shared
+            if (keeper.held, keeper.image) not in ((own, 0), (0, own)) and not keeper.op:
+                faults.append(f"keeper of {len(keeper)}: {keeper.held} cells held, {keeper.image} in an image")
+            faults += [
+                f"holder {user.ident}: shares {user.shared} cells of a keeper of {len(keeper)}"
+                for user in keeper.users
+                if user.base is not keeper or user.shared != len(keeper)
+            ]
+        return faults
+
+
+def _line(holder: Holder | None) -> list[Holder]:
+    """A holder and all that it is based on, the last tokens first."""
+    line: list[Holder] = []
+    while holder is not None:
+        line.append(holder)
+        holder = holder.base
+    return line
+
+
+def _forked(holder: Holder, op: int, error: str, scores: list[float]) -> None:
+    """Nothing waits for a fork: what follows on the channel comes after it."""

@@ -1,0 +1,233 @@
+"""What processes begin with is computed once a core, held once, and kept for who comes next."""
+
+from array import array
+
+import pytest
+
+from llmsh.abi import signals as sig
+from llmsh.drivers.fakecore import Options
+from llmsh.kernel.holder import Holder
+from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.prefixes import BLOCK, Prefixes, common
+from llmsh.kernel.settings import Settings
+from tests.support.machine import Client, Machine
+from tests.support.undisturbed import Job, end_of, undisturbed
+
+TEXT = "the quick brown fox jumps over the lazy dog " * 10
+RENDERED = len("<user>\n<assistant>")
+OPTIONS = Options(cells=8192, context=4096, answer=60)
+
+
+def machine(options: Options = OPTIONS, batch: int = 16) -> Machine:
+    return Machine(options, settings=Settings(strict=True, batch=batch))
+
+
+def finish(client: Client, pids: list[int]) -> None:
+    client.machine.clock.run_until(lambda: all(map(client.exited, pids)), 3600)
+    client.machine.go(1)
+    client.machine.sound()
+
+
+def line(client: Client, pid: int, text: str) -> None:
+    """A line typed to a chat, which waits for the next one after its answer."""
+    client.machine.clock.run_until(lambda: pid in client.wanted)
+    del client.wanted[pid]
+    client.post("write", text.encode() + b"\n", pid=pid, fd=0, eof=False)
+
+
+def used(m: Machine) -> int:
+    assert m.device.engine is not None
+    return m.device.engine.cores[0].cells.used
+
+
+# The tree.
+
+
+def holder(log: list[int], base: Keeper | None = None) -> Holder:
+    made = Holder(1, "k")
+    made.log, made.base = array("i", log), base
+    return made
+
+
+def test_common_counts_equal_leading_tokens() -> None:
+    one = array("i", range(1000))
+    for same in (0, 1, 15, 16, 500, 999):
+        other = array("i", one)
+        other[same] = -1
+        assert common(one, other) == common(other, one) == same
+        assert common(one, other, min(same, 10)) == same
+    assert common(one, one[:40]) == 40
+    assert common(one, array("i")) == 0
+
+
+def test_the_tree_finds_who_has_most_in_common() -> None:
+    tree, text = Prefixes(), list(range(100))
+    keeper = Keeper(array("i", text[:40]), "k", 0)
+    left, right = holder(text, keeper), holder([*text[:40], *range(500, 600)], keeper)
+    for each in (keeper, left, right):
+        tree.insert(each)
+    assert tree.find("k", array("i", text[:70] + [7] * 50)) == (left, 70)
+    assert tree.find("k", array("i", [*text[:40], *range(500, 520)])) == (right, 60)
+    assert tree.find("k", array("i", [*text[:40], *range(900, 950)])) == (keeper, 40)
+    assert tree.find("k", array("i", text[:30] + [7] * 50)) == (keeper, 30)
+    assert tree.find("other", array("i", text)) == (None, 0)
+    assert tree.find("k", array("i", [9] * 50)) == (None, 0)
+    tree.remove(left)
+    assert tree.find("k", array("i", text)) == (keeper, 40)
+
+
+def test_of_two_that_go_on_alike_one_is_found() -> None:
+    tree, text = Prefixes(), list(range(100))
+    first, second = holder(text), holder([*text[: BLOCK + 4], 7])
+    tree.insert(first)
+    tree.insert(second)
+    assert (second.indexed, tree.find("k", array("i", text))) == (None, (first, 100))
+    tree.remove(second)
+    assert tree.find("k", array("i", text)) == (first, 100)
+
+
+# Processes.
+
+
+def test_sixteen_of_a_unit_compute_their_prompt_once_and_hold_it_once() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("ask", TEXT + f"{n:02}", params={"max_tokens": 20}) for n in range(16)]
+    m.clock.run_until(lambda: all(client.row(pid)["tokens_out"] >= 5 for pid in pids))
+    rows = [client.row(pid) for pid in pids]
+    assert [row["shared"] >= len(TEXT) for row in rows] == [True] * 16
+    total = sum(row["tokens_in"] for row in rows)
+    assert total < len(TEXT) + 16 * 30
+    assert used(m) < len(TEXT) * 1.1 + 16 * 50
+    (free,) = client.call("free")["rows"]
+    assert (free["used"], free["shared"] >= len(TEXT), free["cached"]) == (free["used"], True, 0)
+    finish(client, pids)
+
+
+def test_what_is_shared_says_what_it_says_alone() -> None:
+    m = machine(batch=4)
+    client = m.client()
+    jobs = [Job("ask", TEXT + f"{n:02}", None, (("max_tokens", 40),)) for n in range(8)]
+    pids = [job.start(client)[0] for job in jobs]
+    finish(client, pids)
+    assert [end_of(client, [pid]) for pid in pids] == [undisturbed(job, OPTIONS) for job in jobs]
+
+
+def test_who_ended_leaves_what_it_began_with() -> None:
+    m = machine()
+    client = m.client()
+    first = client.run("ask", TEXT + "one", params={"max_tokens": 5})
+    finish(client, [first])
+    (free,) = client.call("free")["rows"]
+    assert free["cached"] == free["used"] >= len(TEXT)
+    second = client.run("ask", TEXT + "two", params={"max_tokens": 5})
+    finish(client, [second])
+    assert client.row(first)["tokens_in"] == len(TEXT) + 3 + RENDERED
+    assert client.row(second)["tokens_in"] < 3 + RENDERED + BLOCK
+    assert client.call("check")["cells"] == 0
+
+
+def test_units_do_not_share_with_each_other() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run(unit, TEXT, params={"max_tokens": 5}) for unit in ("ask", "say")]
+    finish(client, pids)
+    assert [client.row(pid)["tokens_in"] for pid in pids] == [len(TEXT) + RENDERED] * 2
+
+
+def test_a_deterministic_process_shares_nothing() -> None:
+    m = machine()
+    client = m.client()
+    pids = [client.run("ask", TEXT, params={"max_tokens": 5, "deterministic": True}) for _ in range(2)]
+    finish(client, pids)
+    assert [client.row(pid)["tokens_in"] for pid in pids] == [len(TEXT) + RENDERED] * 2
+
+
+def test_a_chat_computes_only_what_is_new() -> None:
+    m = machine()
+    client = m.client()
+    pid = client.run("talk", "", stdin="client")
+    line(client, pid, TEXT)
+    m.go(2)
+    before = client.row(pid)["tokens_in"]
+    line(client, pid, "and then?")
+    m.go(2)
+    assert client.row(pid)["tokens_in"] - before < 60
+    m.sound()
+
+
+def test_the_cache_makes_room_for_who_wants_it() -> None:
+    m = machine(Options(cells=1000, context=1000, answer=60))
+    client = m.client()
+    first = client.run("ask", "a" * 600, params={"max_tokens": 5})
+    finish(client, [first])
+    second = client.run("ask", "b" * 800, params={"max_tokens": 5})
+    finish(client, [second])
+    assert client.ends[second]["status"] == 0
+    third = client.run("ask", "a" * 600, params={"max_tokens": 5})
+    finish(client, [third])
+    # What was first went to an image, and came back.
+    assert client.row(third)["tokens_in"] < BLOCK
+
+
+def test_the_cache_of_one_unit_is_bounded() -> None:
+    m = machine(Options(cells=60_000, context=4096, answer=60))
+    client = m.client()
+    for n in range(40):
+        finish(client, [client.run("ask", f"{n:03}" * 200, params={"max_tokens": 2})])
+    core = m.kernel.hosts["fake"].cores[0]
+    assert 0 < len(core.sharing.keepers) <= 9
+
+
+def test_swapped_sharers_come_back_as_sharers() -> None:
+    options = Options(cells=1000, context=1000, answer=400)
+    m = machine(options)
+    client = m.client()
+    jobs = [Job("ask", TEXT + f"{n:02}", None, (("max_tokens", 300),)) for n in range(6)]
+    pids = [job.start(client)[0] for job in jobs]
+    m.clock.run_until(lambda: sum(client.row(pid)["swap"] > 0 for pid in pids) >= 2)
+    swapped = [client.row(pid) for pid in pids if client.row(pid)["swap"]]
+    assert all(row["swap"] + len(TEXT) <= row["ctx"] + BLOCK for row in swapped)
+    assert m.kernel.hosts["fake"].cores[0].sharing.shared >= len(TEXT)
+    finish(client, pids)
+    assert [end_of(client, [pid]) for pid in pids] == [undisturbed(job, options) for job in jobs]
+
+
+def test_who_sleeps_leaves_the_cells_when_others_pay_for_it() -> None:
+    m = machine()
+    client = m.client()
+    sleeper = client.run("talk", "", stdin="client")
+    line(client, sleeper, TEXT)
+    m.go(2)
+    assert client.row(sleeper)["rss"] > len(TEXT)
+    worker = client.run("say", "z" * 40, params={"max_tokens": 3000, "ignore_eos": True})
+    m.go(5)
+    assert (client.row(sleeper)["rss"], client.row(sleeper)["swap"] > len(TEXT)) == (0, True)
+    before = client.row(sleeper)["tokens_in"]
+    line(client, sleeper, "and then?")
+    m.go(5)
+    assert client.row(sleeper)["tokens_in"] - before < 60
+    client.post("kill", pid=worker, sig=sig.KILL)
+    m.go(1)
+    m.sound()
+
+
+def test_alone_a_sleeper_stays() -> None:
+    m = machine()
+    client = m.client()
+    sleeper = client.run("talk", "", stdin="client")
+    line(client, sleeper, TEXT)
+    m.go(100)
+    assert client.row(sleeper)["rss"] > len(TEXT)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.3, 1])
+def test_an_engine_that_dies_takes_nothing_that_is_shared(seconds: float) -> None:
+    m = machine()
+    client = m.client()
+    jobs = [Job("ask", TEXT + f"{n:02}", None, (("max_tokens", 40),)) for n in range(5)]
+    pids = [job.start(client)[0] for job in jobs]
+    m.go(seconds)
+    m.device.crash("killed by signal 9")
+    finish(client, pids)
+    assert [end_of(client, [pid]) for pid in pids] == [undisturbed(job, OPTIONS) for job in jobs]
