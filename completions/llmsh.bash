@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -73,6 +73,12 @@ _llmsh() {
             case $before in
             esac
             if [[ $word == -* ]]; then _llmsh_words '--help'; return; fi
+            _llmsh_pid
+            ;;
+        fork)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-d --detach --seed --help'; return; fi
             _llmsh_pid
             ;;
         free)

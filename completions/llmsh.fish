@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -59,6 +59,11 @@ complete -c llmsh -n '__fish_seen_subcommand_from export' -l help -d 'show this 
 complete -c llmsh -n __fish_is_first_token -a fg -d 'continue a job in the foreground and wait for it'
 complete -c llmsh -n '__fish_seen_subcommand_from fg' -l help -d 'show this and exit'
 complete -c llmsh -n '__fish_seen_subcommand_from fg' -f -a '(__llmsh_pid)'
+complete -c llmsh -n __fish_is_first_token -a fork -d 'make a process that goes on from where another is, on the same cells'
+complete -c llmsh -n '__fish_seen_subcommand_from fork' -s d -l detach -d 'in the background: print its pid; its output goes to its log (see logs)'
+complete -c llmsh -n '__fish_seen_subcommand_from fork' -l seed -r -d 'its random numbers from here on; else its parent\'s'
+complete -c llmsh -n '__fish_seen_subcommand_from fork' -l help -d 'show this and exit'
+complete -c llmsh -n '__fish_seen_subcommand_from fork' -f -a '(__llmsh_pid)'
 complete -c llmsh -n __fish_is_first_token -a free -d 'show used and free cells of each model\'s cache'
 complete -c llmsh -n '__fish_seen_subcommand_from free' -s b -l bytes -d 'in bytes'
 complete -c llmsh -n '__fish_seen_subcommand_from free' -s k -l kibi -d 'in KiB'

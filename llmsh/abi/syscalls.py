@@ -77,6 +77,21 @@ CALLS: tuple[Call, ...] = (
         ("ENOENT", "ENOEXEC", "ENODEV", "EAGAIN", "EBADF", "EPERM", "E2BIG", "ENOSPC"),
     ),
     Call(
+        "fork",
+        "make a process that goes on from where another is, on the same cells; answers once it is journaled",
+        (
+            _PID,
+            Arg("seed", "int", "the child's seed; -1: its parent's", default=-1, low=-1),
+            Arg("stdin", "str", "client, null or pipe:N", default="null", high=32),
+            Arg("stdout", "str", "client, log, null or pipe:N", default="client", high=32),
+            Arg("stderr", "str", "client, log or null", default="client", high=32),
+            Arg("pgid", "int", "group to join; 0 makes a new one", default=0),
+            Arg("detach", "bool", "outlive the connection", default=False),
+        ),
+        ("pid", "pgid"),
+        ("ESRCH", "EAGAIN", "EBADF", "EINVAL", "EPERM", "ENOSPC"),
+    ),
+    Call(
         "pipe",
         "make a bounded pipe for two later runs of this connection",
         (Arg("capacity", "int", "bytes", default=0, low=0, high=PIPE_MAX),),

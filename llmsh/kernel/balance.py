@@ -97,7 +97,7 @@ class Balance(Generic[C]):
         settled = self._clock.now() - SETTLED_S
         tasks = [[stream.task for stream in core.queue.streams.values()] for core in self.cores]
         free = {
-            ident: self._movable(core, stream) and (stream.moved <= settled or not stream.q)
+            ident: self._movable(core, stream) and (stream.moved <= settled or not (stream.q or stream.moved))
             for core in self.cores
             for ident, stream in core.queue.streams.items()
         }

@@ -42,25 +42,32 @@ def run(kernel: "Kernel", call: Trap) -> None:
     program = kernel.programs.get(unit.kind)
     if program is None:
         raise Error("ENOEXEC", f"{unit.name}: no such kind of program: {unit.kind}")
-    sid = call.caller.conn.peer.sid
-    if kernel.table.in_session(sid) >= kernel.settings.nproc:
-        raise Error("EAGAIN", f"session {sid} has {kernel.settings.nproc} processes already")
-    _check_group(kernel, call)
+    room(kernel, call.caller.conn.peer.sid)
+    check_group(kernel, call)
     options = validate_options(unit, call["options"])
     params = merge(unit, call["params"])
     model = call["model"] or unit.model or str(call["env"].get("LLMSH_MODEL", "")) or kernel.settings.model
-    ends = _ends(call)
+    opened = ends(call)
     kernel.host(model)
     process = _process(kernel, call, unit, params)
     process.model = model
     process.program = program
     process.image = _image(call, unit, params, options)
-    _open(kernel, call, process, ends)
+    open_ends(kernel, call, process, opened)
     kernel.table.add(process)
-    kernel.ledger.started(process, partial(_journaled, kernel, call, process, params))
+    task = Task(process.pid, str(process.sid), process.nice)
+    interpreter = Interpreter(kernel, process, Stream(process.pid, task, params.deterministic, unit.key))
+    kernel.ledger.started(process, partial(journaled, kernel, call, process, interpreter))
 
 
-def _check_group(kernel: "Kernel", call: Trap) -> None:
+def room(kernel: "Kernel", sid: int) -> None:
+    """Raises Error EAGAIN when a session has all the processes that it may."""
+    if kernel.table.in_session(sid) >= kernel.settings.nproc:
+        raise Error("EAGAIN", f"session {sid} has {kernel.settings.nproc} processes already")
+
+
+def check_group(kernel: "Kernel", call: Trap) -> None:
+    """Raises Error EPERM when the group to join is not one of the caller's session."""
     pgid = call["pgid"]
     if pgid and not any(member.sid == call.caller.conn.peer.sid for member in _members(kernel, pgid)):
         raise Error("EPERM", f"{pgid}: no such process group in this session")
@@ -112,9 +119,9 @@ def _image(call: Trap, unit: Unit, params: Params, options: dict[str, Any]) -> I
 Ends = list[tuple[str, Pipe | None]]
 
 
-def _ends(call: Trap) -> Ends:
+def ends(call: Trap) -> Ends:
     """What stdin, stdout and stderr name, checked before anything is made."""
-    ends: Ends = []
+    found: Ends = []
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         kind, _, number = call[name].partition(":")
         allowed = (("client", "null", "pipe"), ("client", "log", "null", "pipe"), ("client", "log", "null"))[fd]
@@ -126,14 +133,15 @@ def _ends(call: Trap) -> Ends:
             taken = pipe is not None and (pipe.has_reader if fd == 0 else pipe.has_writer)
             if pipe is None or taken:
                 raise Error("EBADF", f"{name}: no pipe {number} with that end free")
-        ends.append((kind, pipe))
-    if call["detach"] and any(kind in ("client", "pipe") for kind, _ in ends):
+        found.append((kind, pipe))
+    if call["detach"] and any(kind in ("client", "pipe") for kind, _ in found):
         raise Error("EINVAL", "a detached process cannot hold a client's descriptors")
-    return ends
+    return found
 
 
-def _open(kernel: "Kernel", call: Trap, process: Process, ends: Ends) -> None:
-    for fd, (kind, pipe) in enumerate(ends):
+def open_ends(kernel: "Kernel", call: Trap, process: Process, named: Ends) -> None:
+    """Give the process the descriptors that were named."""
+    for fd, (kind, pipe) in enumerate(named):
         writes = fd > 0
         if kind == "null":
             process.files.append(null(writes))
@@ -175,7 +183,8 @@ def _unwritten(kernel: "Kernel", process: Process, error: Error) -> None:
 # The beginning.
 
 
-def _journaled(kernel: "Kernel", call: Trap, process: Process, params: Params, error: Error | None) -> None:
+def journaled(kernel: "Kernel", call: Trap, process: Process, interpreter: Interpreter, error: Error | None) -> None:
+    """The journal has the process, or refuses it."""
     host = None
     if error is None and process.alive:
         try:
@@ -191,10 +200,10 @@ def _journaled(kernel: "Kernel", call: Trap, process: Process, params: Params, e
         call.ok({"pid": process.pid, "pgid": process.pgid})
         call.caller.event({"ev": "exit", **ending.status_of(process)})
     else:
-        _born(kernel, call, process, host, params)
+        _born(kernel, call, process, host, interpreter)
 
 
-def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Params) -> None:
+def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interpreter: Interpreter) -> None:
     """It is journaled: it has a stream, an owner, and a beginning."""
     if not call.caller.gone:
         if not process.detached:
@@ -202,12 +211,11 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, params: Pa
             call.caller.pids.add(process.pid)
     elif not process.detached:
         process.ppid = INIT
-    task = Task(process.pid, str(process.sid), process.nice)
-    stream = Stream(process.pid, task, params.deterministic, process.image.unit.key if process.image else "")
-    interpreter = stream.client = Interpreter(kernel, process, stream)
+    stream = interpreter.stream
     process.stream, process.host = stream, host
-    host.members.add(stream)
+    host.join(stream)
     kernel.add_interpreter(process, interpreter)
+    kernel.log_tokens(process, len(stream))
     call.ok({"pid": process.pid, "pgid": process.pgid})
     if process.stopped:  # by somebody who saw it in ps before its owner knew of it
         kernel.tell_state(process)
@@ -270,7 +278,9 @@ def begin(kernel: "Kernel", process: Process) -> None:
         kernel.leave(process, 2, f"logit_bias: token {min(alien)}: expected 0 to {vocab - 1}, the model's tokens")
         return
     process.image = msgspec.structs.replace(process.image, context=kernel.context_of(process))
-    if not process.stopped and process.program_state is None:
+    if process.program_state is not None:  # a child goes on from where its parent was
+        kernel.go_on(process)
+    elif not process.stopped:
         interpreter = kernel.interpreter(process)
         interpreter.wait("")
         interpreter.start()

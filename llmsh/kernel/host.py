@@ -316,6 +316,14 @@ class Host:
             stream.core = EXACT if stream.exact else self._balance.lightest()
         return self.cores[stream.core]
 
+    def join(self, stream: Stream) -> None:
+        """Its process begins. A child's goes where its parent's is, and shares the cells that it has."""
+        self.members.add(stream)
+        parent, stream.parent = stream.parent, None
+        if parent is not None and parent in self.members and parent.core in self.cores:
+            stream.core, stream.moved = parent.core, self.clock.now()
+            self.cores[parent.core].sharing.fork(parent, stream)
+
     def resident(self, stream: Stream) -> bool:
         """Whether it has cells."""
         return stream.core in self.cores and stream in self.cores[stream.core].cells
@@ -328,7 +336,7 @@ class Host:
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
         core = self.core(stream)
-        if not (stream.exact or stream.q or stream.op or stream in core.queue):
+        if not (stream.exact or stream.q or stream.op or stream.moved or stream in core.queue):
             stream.core = self._balance.lightest()
             core = self.cores[stream.core]
         core.wake(stream)

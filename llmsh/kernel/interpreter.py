@@ -5,6 +5,7 @@ It knows no signal; a stopped process is simply not resumed.
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
@@ -40,6 +41,18 @@ SLICE_S = 0.010
 """A step of a program that takes longer is a line in dmesg: such work belongs to the engine."""
 
 
+class Progress:
+    """How far an answer has come."""
+
+    __slots__ = ("captured", "cut", "made")
+
+    def __init__(self) -> None:
+        self.captured = bytearray()
+        self.made = 0
+        self.cut = False
+        """The limit on all tokens of the process has cut an answer."""
+
+
 class Interpreter:
     """Program and stream client of one process."""
 
@@ -47,11 +60,18 @@ class Interpreter:
         self.kernel = kernel
         self.process = process
         self.stream = stream
+        stream.client = self
         self._active = False
-        self._captured = bytearray()
-        self._made = 0
-        self._cut = False
-        """The limit on all tokens of the process has cut an answer."""
+        self.progress = Progress()
+
+    def go_on_from(self, other: "Interpreter", answer: Answer | None) -> None:
+        """Make the rest of an answer that another process began."""
+        self.progress = copy(other.progress)
+        self.progress.captured = bytearray(other.progress.captured)
+        self.stream.answer, self.stream.goal = answer, GENERATE
+        effect = self.process.waiting
+        file = self.process.files[effect.fd] if isinstance(effect, Generate) and effect.fd >= 0 else None
+        self.stream.sink = file.pipe if file is not None else None
 
     # The program.
 
@@ -161,8 +181,8 @@ class Interpreter:
 
     def _exit(self, effect: Exit) -> None:
         """An answer that the process's limit cut is no success, whatever the program made of it."""
-        note = self._spent if self._cut and not effect.note else effect.note
-        self.kernel.leave(self.process, effect.status or int(self._cut), note)
+        note = self._spent if self.progress.cut and not effect.note else effect.note
+        self.kernel.leave(self.process, effect.status or int(self.progress.cut), note)
 
     def _retry(self, effect: Effect) -> bool:
         if isinstance(effect, Read):
@@ -256,8 +276,8 @@ class Interpreter:
         if file is not None and file.gone:
             self.kernel.broken_pipe(self.process)
             return False
-        self._captured.clear()
-        self._made = 0
+        self.progress.captured.clear()
+        self.progress.made = 0
         length, limits = len(self.stream), self.process.limits
         bounds = [self.kernel.context_of(self.process) - length, effect.max_tokens or 1 << 30]
         if limits.answer:
@@ -303,7 +323,7 @@ class Interpreter:
         """See stream.Client."""
         self.process.tokens_out += tokens
         self.process.device_ms += ms
-        self._made += tokens
+        self.progress.made += tokens
         self.kernel.log_tokens(self.process, tokens)
 
     def computed(self, tokens: int, ms: float) -> None:
@@ -317,7 +337,7 @@ class Interpreter:
         if not data or not isinstance(effect, Generate):
             return
         if effect.capture:
-            self._captured += data
+            self.progress.captured += data
         if effect.fd >= 0 and self.kernel.charge_output(self.process, effect.fd, len(data)):
             self.process.files[effect.fd].write(data)
 
@@ -333,8 +353,8 @@ class Interpreter:
         if why == "limit" and len(stream) >= self.kernel.context_of(self.process):
             why = "full"
         wanted = min(filter(None, (effect.max_tokens, self.process.limits.answer)), default=1 << 30)
-        self._cut = self._cut or (why == "limit" and self._made < wanted)
-        self.answer(Generated(why, bytes(self._captured), self._made))
+        self.progress.cut = self.progress.cut or (why == "limit" and self.progress.made < wanted)
+        self.answer(Generated(why, bytes(self.progress.captured), self.progress.made))
 
     def scored(self, scores: list[float]) -> None:
         """See stream.Client."""

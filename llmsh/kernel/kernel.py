@@ -218,7 +218,7 @@ class Kernel:
 
     def log_tokens(self, process: Process, count: int) -> None:
         """`count` tokens were appended to the log, input or made: the journal is told."""
-        if process.stream is not None:
+        if process.stream is not None and count:
             at = len(process.stream) - count
             self.ledger.tokens(process, at, process.stream.log[at:])
 

@@ -11,7 +11,7 @@ from llmsh.kernel.cells import Cells
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
-from llmsh.kernel.prefixes import BLOCK, Prefixes
+from llmsh.kernel.prefixes import BLOCK, Prefixes, common
 from llmsh.kernel.stream import Stream
 
 LEFT_MIN = 256
@@ -111,6 +111,29 @@ class Sharing:
             stream.base, stream.shared = base, need.share
             stream.computed = stream.sent = need.share
             base.users.add(stream)
+
+    def fork(self, parent: Stream, child: Stream) -> None:
+        """A child is to go on from where its parent is: it has the parent's cells, or its image, if there is a
+        sequence for it. Else it computes when it runs, from what others have then."""
+        cells, port = self.core.cells, self.core.port
+        same = common(parent.log, child.log)
+        if parent.exact or not port.shares or not parent.q or parent.op:
+            return
+        if parent.image:
+            if same < parent.sent:
+                return  # it has gone another way since
+            port.enter(child)
+            port.post(Fork(parent.q, child.q, parent.sent, port.operation(child, _forked)))
+            child.base, child.shared, child.image = parent.base, parent.shared, parent.image
+            child.computed, child.sent = parent.computed, parent.sent
+            if child.base is not None:
+                child.base.users.add(child)
+            return
+        count = min(parent.computed, same, len(child) - 1)
+        if parent in cells and count >= BLOCK and cells.seats > 1:
+            self.enter(child, Need(0, 2, _whose(parent, count), count))
+            cells.hold(child, count)
+            self.index(child)
 
     def adopt(self, stream: Stream) -> int:
         """A quiet stream of another core is to come here with an image: how many of its leading tokens it need
@@ -255,6 +278,13 @@ def _line(holder: Holder | None) -> list[Holder]:
         line.append(holder)
         holder = holder.base
     return line
+
+
+def _whose(holder: Holder, count: int) -> Holder:
+    """Who of its line has the last of a resident's first `count` tokens as its own."""
+    while holder.base is not None and count <= holder.shared:
+        holder = holder.base
+    return holder
 
 
 def _forked(holder: Holder, op: int, error: str, scores: list[float]) -> None:

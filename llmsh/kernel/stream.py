@@ -94,6 +94,8 @@ class Stream(Holder):
         self.labels: list[list[int]] = []
         self.sink: Pipe | None = None
         """Where the answer's bytes go, when that has a bound."""
+        self.parent: Stream | None = None
+        """Whose log it is a copy of, until it has joined its host."""
         self.moved = 0.0
         """When it last went to another core."""
         self.hurried = False

@@ -10,6 +10,7 @@ from llmsh.abi.nice import clamp
 from llmsh.abi.signals import SIGNALS
 from llmsh.kernel import ending, foreground, rows, signals
 from llmsh.kernel import exec as execution
+from llmsh.kernel import fork as forking
 from llmsh.kernel.caller import Caller, Trap
 from llmsh.kernel.proc import Process
 
@@ -22,6 +23,11 @@ EVERYBODY = -1
 def sys_run(kernel: "Kernel", call: Trap) -> None:
     """run(2)"""
     execution.run(kernel, call)
+
+
+def sys_fork(kernel: "Kernel", call: Trap) -> None:
+    """fork(2)"""
+    forking.fork(kernel, call)
 
 
 def _target(kernel: "Kernel", pid: int) -> list[Process]:

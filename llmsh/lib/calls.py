@@ -54,6 +54,24 @@ def run(
     return int(reply["pid"]), int(reply["pgid"])
 
 
+def fork(
+    conn: Connection,
+    pid: int,
+    *,
+    seed: int = -1,
+    stdin: str = "null",
+    stdout: str = "client",
+    stderr: str = "client",
+    pgid: int = 0,
+    detach: bool = False,
+) -> tuple[int, int]:
+    """The call fork: (pid, pgid)."""
+    reply, _ = conn.call(
+        "fork", pid=pid, seed=seed, stdin=stdin, stdout=stdout, stderr=stderr, pgid=pgid, detach=detach
+    )
+    return int(reply["pid"]), int(reply["pgid"])
+
+
 def pipe(conn: Connection, capacity: int = 0) -> int:
     """The call pipe: the pipe's id, for stdin=pipe:ID and stdout=pipe:ID."""
     return int(conn.call("pipe", capacity=capacity)[0]["id"])

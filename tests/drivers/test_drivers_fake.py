@@ -152,12 +152,12 @@ def test_fork_shares_cells_while_the_parent_runs_and_drop_gives_them_back() -> N
     length = len(PROMPT) + 2
     bench.post(lease.Fork(1, 2, length, op=7)).idle()
     done = bench.kernel.of(lease.Done)[0]
-    assert (done.op, done.q, done.cells, done.error) == (7, 2, length - 1, "")
+    assert (done.op, done.q, done.cells, done.error) == (7, 2, length, "")
     engine = bench.device.engine
     assert engine is not None
     assert engine.cores[0].cells.used == len(PROMPT) + 49
     bench.post(lease.Drop(1, op=8)).idle()
-    assert engine.cores[0].cells.used == length - 1
+    assert engine.cores[0].cells.used == length
     bench.post(lease.Drop(2, op=9)).idle()
     assert (engine.cores[0].cells.used, engine.sequences) == (0, {})
 

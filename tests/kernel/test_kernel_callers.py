@@ -101,6 +101,8 @@ def test_no_answer_is_wanted_where_the_id_is_0() -> None:
         ("run", {"agent": "say", "options": {"colour": "red"}}, b"", "EINVAL"),
         ("run", {"agent": "say", "params": {"colour": "red"}}, b"", "EINVAL"),
         ("renice", {"pid": 77, "nice": 1}, b"", "ESRCH"),
+        ("fork", {"pid": 77}, b"", "ESRCH"),
+        ("fork", {"pid": INIT}, b"", "ESRCH"),
         ("renice", {"pid": INIT, "nice": 1}, b"", "EPERM"),
         ("setpgid", {"pid": 77, "pgid": 0}, b"", "ESRCH"),
         ("foreground", {"pgid": 77}, b"", "ESRCH"),
@@ -140,7 +142,7 @@ def test_the_answers_have_the_fields_of_the_table() -> None:
     assert client.replies[client.post("run", agent="say", model="fake")][0]["ok"].keys() == set(TABLE["run"].result)
     machine.go(2)
     # The rest has no result, or is another test's.
-    assert {name for name, _ in calls} | {"hello", "run", "unload", "shutdown"} == set(TABLE)
+    assert {name for name, _ in calls} | {"hello", "run", "fork", "unload", "shutdown"} == set(TABLE)
 
 
 def test_calls_that_wait_are_limited() -> None:
@@ -239,7 +241,7 @@ def test_two_hundred_clients_come_run_read_and_vanish_at_random(rng: random.Rand
         client.close()
     machine.go(5)
     assert (len(machine.kernel.table), machine.kernel.callers) == (0, {})
-    assert [core.cells.used for core in machine.kernel.hosts["fake"].cores.values()] == [0, 0]
+    assert machine.kernel.hosts["fake"].held == 0
     assert not machine.kernel.hosts["fake"].busy
     machine.sound()
 

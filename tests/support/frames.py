@@ -44,6 +44,7 @@ _RUNS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 _OTHERS: dict[str, tuple[dict[str, Any], ...]] = {
     "hello": ({"major": 1, "minor": 0, "build": "x"},),
+    "fork": ({"pid": 0}, {"pid": 0, "seed": 3, "stdin": "client"}, {"pid": 0, "detach": True, "stdout": "log"}),
     "pipe": ({}, {"capacity": 256}),
     "write": ({"pid": 0, "fd": 0}, {"pid": 0, "fd": 0, "eof": True}),
     "ack": ({"pid": 0, "fd": 1, "n": 10}, {"pid": 0, "fd": 2, "n": 1000}),
