@@ -1,7 +1,7 @@
 # Every target stands alone: what it needs is set up first, once. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers soak bench build lock man clean
+.PHONY: help demo test check lint types layers soak bench bench-full build lock man clean
 PYTHON ?=
 export PYTHON
 
@@ -11,7 +11,7 @@ DEV := .venv/.dev-stamp
 MODEL := .venv/.model-stamp
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 demo: $(RUN)  ## sets all up, then shows the main job on real text
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -36,8 +36,11 @@ soak: $(DEV) $(MODEL)  ## long campaigns with a seed, which is printed; SEED=n r
 	@echo "soak: seed $(SEED)"
 	@LLMSH_SEED=$(SEED) $(BIN)/python -m pytest -m soak --timeout=0 --hypothesis-seed=$(SEED) $(ARGS)
 
-bench: $(DEV) $(MODEL)  ## measures, prints a table, writes JSON
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(DEV) $(MODEL)  ## measures one pair of each row in 20 minutes: table, JSON, chart; MODEL= any GGUF
+	@$(BIN)/python -m bench --short --within 20 $(ARGS)
+
+bench-full: $(DEV) $(MODEL)  ## measures all rows, up to 3 hours; taken up again where it was interrupted
+	@$(BIN)/python -m bench --resume --json build/bench-full.json $(ARGS)
 
 build: $(RUN)  ## sdist, and the wheel from it, in dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist .

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from typing import Self
 
 from bench.place import CELLS, ROOT, SEQUENCES
@@ -30,12 +31,12 @@ FOLDERS = {
 
 
 class Daemon:
-    """A running llmshd; a context manager. `options` are keys of llmshd.toml."""
+    """A running llmshd; a context manager. `options` are keys of llmshd.toml, `units` are names and texts."""
 
-    def __init__(self, model: str = "", **options: int | str) -> None:
+    def __init__(self, model: str = "", units: Mapping[str, str] | None = None, /, **options: int | str) -> None:
         self.folder = tempfile.mkdtemp(prefix="llmsh-bench-")
         self.env = self._environment(model)
-        for name, text in UNITS.items():
+        for name, text in {**UNITS, **(units or {})}.items():
             path = os.path.join(self.folder, "config", "llmsh", "agents.d", f"{name}.toml")
             os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
             with open(path, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
@@ -70,8 +71,12 @@ class Daemon:
                 stderr=said,
             )
         os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            word = ready.readline()
+        try:
+            with os.fdopen(reader, "rb") as ready:
+                word = ready.readline()
+        except BaseException:
+            self.__exit__()  # interrupted: nobody else would end it
+            raise
         if word != b"\n":
             self.__exit__()
             raise Skipped(f"llmshd did not start: {word.decode('utf-8', 'replace').strip()}")

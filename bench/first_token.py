@@ -89,7 +89,7 @@ def rows(place: Place) -> Iterator[Row]:
 def _row(size: int, pairs: list[tuple[float, float]]) -> Row:
     ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
     found = stats.difference(ours, theirs)
-    value = f"{found.middle:+.0f} ms [{found.low:+.0f}, {found.high:+.0f}], {median(ours):.0f} and {median(theirs):.0f}"
+    value = f"{found.shown('+.0f')}, {median(ours):.0f} and {median(theirs):.0f} ms"
     data = {"difference_ms": found.record(), "llmsh_ms": median(ours), "curl_ms": median(theirs)}
     data["ratio"] = stats.ratio(ours, theirs).record()
     name = f"first token, llmsh run - curl, {size} tokens"

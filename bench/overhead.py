@@ -127,7 +127,7 @@ def rows(place: Place) -> Iterator[Row]:
             found = stats.ratio([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
             ours, theirs = (median(each) for each in zip(*pairs, strict=True))
             name = f"tokens/s, llmshd / bare loop, {count} sequence{'s' * (count > 1)}"
-            value = f"{found.middle:.3f} [{found.low:.3f}, {found.high:.3f}], {ours:.1f} and {theirs:.1f}"
+            value = f"{found.shown('.3f')}, {ours:.1f} and {theirs:.1f}"
             data = {"ratio": found.record(), "llmshd": ours, "bare": theirs, "threads": place.threads, "tokens": tokens}
             yield judged(name, f">= {TARGET:g}", value, found.middle >= TARGET, data)
         conn.close()

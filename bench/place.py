@@ -20,11 +20,27 @@ class Place(NamedTuple):
     model: str
     threads: int
     scale: float
-    """Samples are this times the usual number."""
+    """Samples are this times the usual number; 0 is the short form: one pair, or the least that says anything."""
+    options: tuple[str, ...] = ()
+    """KEY=VALUE of llmshd.toml, for every daemon of the rows that let it choose for itself."""
 
-    def count(self, usual: int, least: int = 3) -> int:
+    def count(self, usual: int, least: int = 1) -> int:
         """How many samples to take."""
         return max(least, round(usual * self.scale))
+
+    def pick(self, short: int, full: int) -> int:
+        """The size of a scenario: of the short form, or of the full one."""
+        return min(full, max(short, round(full * self.scale)))
+
+    def keys(self, **keys: int | str) -> dict[str, int | str]:
+        """Keys for a daemon that uses the whole machine as it sees fit, with these and the user's laid over."""
+        given = dict(part.split("=", 1) for part in self.options)
+        return {"cores": 0, **keys, **given}
+
+
+def cores() -> int:
+    """Cores of the machine that we may use: threads of the other side, where ours has all of them."""
+    return len(os.sched_getaffinity(0))
 
 
 def model() -> str:
@@ -54,7 +70,7 @@ def machine() -> dict[str, object]:
                 break
     return {
         "processor": name,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "python": sys.version.split()[0],
         "load": os.getloadavg()[0],
     }

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-OK, SHORT, NOTE, SKIPPED = "ok", "short", "-", "skipped"
+OK, SHORT, NOTE, SKIPPED, FAILED = "ok", "short", "-", "skipped", "failed"
 
 
 class Row(NamedTuple):
-    """`verdict` is OK, SHORT (of the target), NOTE (there is no target) or SKIPPED."""
+    """`verdict` is OK, SHORT (of the target), NOTE (there is no target), SKIPPED, or FAILED (half way)."""
 
     name: str
     target: str
@@ -21,5 +21,5 @@ class Skipped(Exception):  # how a row ends, not an error
 
 
 def judged(name: str, target: str, value: str, good: bool, data: dict[str, Any]) -> Row:
-    """A row with a target."""
-    return Row(name, target, value, OK if good else SHORT, data)
+    """A row with a target; without the text of one it is a note."""
+    return Row(name, target, value, NOTE if not target else OK if good else SHORT, data)

@@ -41,6 +41,6 @@ def rows(place: Place) -> Iterator[Row]:
     found = stats.ratio([took for took, _ in ours], [took for took, _ in theirs])
     busy = stats.ratio([used for _, used in ours], [used for _, used in theirs])
     ms, floor = median(took for took, _ in ours), median(took for took, _ in theirs)
-    value = f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}], {ms:.1f} ms and {floor:.1f} ms"
+    value = f"{found.shown()}, {ms:.1f} ms and {floor:.1f} ms"
     data = {"ratio": found.record(), "processor_ratio": busy.record(), "llmsh_ps_ms": ms, "python_ms": floor}
     yield judged("llmsh ps / python -c pass", f"<= {TARGET:g}", value, found.middle <= TARGET, data)

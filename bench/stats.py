@@ -22,6 +22,12 @@ class Estimate(NamedTuple):
     high: float
     samples: int
 
+    def shown(self, form: str = ".2f") -> str:
+        """As tables have it."""
+        if self.samples == 1:
+            return f"{self.middle:{form}} (one pair)"
+        return f"{self.middle:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
     def record(self) -> dict[str, float]:
         """For JSON."""
         return {"median": self.middle, "low": self.low, "high": self.high, "samples": self.samples}

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from bench import stats
+from bench.pairs import alternate
 
 
 def test_percentiles_are_interpolated() -> None:
@@ -36,3 +37,20 @@ def test_pairs_take_out_what_the_machine_did_to_both() -> None:
     assert stats.difference([each + 2 for each in machine], machine).low == pytest.approx(2.0)
     with pytest.raises(ValueError, match="zip"):
         stats.ratio([1.0], [1.0, 2.0])
+
+
+def test_one_pair_is_not_shown_as_an_interval() -> None:
+    assert stats.ratio([2.0], [1.0]).shown() == "2.00 (one pair)"
+    assert stats.ratio([2.0, 2.0], [1.0, 1.0]).shown(".1f") == "2.0 [2.0, 2.0]"
+
+
+def test_pairs_take_turns_at_going_first() -> None:
+    order: list[str] = []
+
+    def note(who: str) -> str:
+        order.append(who)
+        return who
+
+    found = alternate(3, lambda number: note(f"a{number}"), lambda number: note(f"b{number}"))
+    assert found == [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
+    assert order == ["a0", "b0", "b1", "a1", "a2", "b2"]

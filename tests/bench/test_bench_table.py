@@ -45,3 +45,34 @@ def test_a_row_that_there_is_not_is_refused() -> None:
     done = bench("speed")
     assert done.returncode == 2
     assert "speed: no such row" in done.stderr
+
+
+def test_a_row_that_breaks_is_told_and_the_others_are_measured(tmp_path: Path) -> None:
+    file, model = tmp_path / "bench.json", tmp_path / "bad.gguf"
+    model.write_bytes(b"GGUF and then nothing")
+    done = bench("idle_cells", "syscall", "--short", "--json", str(file), MODEL=str(model))
+    assert done.returncode == 0
+    rows = json.loads(file.read_text())["rows"]
+    assert [(row["row"], row["verdict"]) for row in rows][:2] == [("idle_cells", "failed"), ("syscall", "-")]
+    assert "bad.gguf" in rows[0]["value"]
+    assert "\n" not in rows[0]["value"]
+    assert (tmp_path / "bench.png").exists()
+
+
+def test_resumed_rows_are_not_measured_again(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    words = ("syscall", "--short", "--resume", "--json", str(file))
+    assert "measured already" not in bench(*words).stdout
+    before = json.loads(file.read_text())
+    assert "# syscall: measured already" in bench(*words).stdout
+    assert json.loads(file.read_text()) == before
+    assert "measured already" not in bench(*words, "--threads", "2").stdout
+
+
+def test_time_that_is_over_ends_the_rows_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    done = bench("syscall", "startup", "--within", "0.0001", "--json", str(file))
+    assert done.returncode == 0
+    rows = json.loads(file.read_text())["rows"]
+    assert [(row["row"], row["verdict"]) for row in rows] == [("syscall", "skipped"), ("startup", "skipped")]
+    assert all("no time was left" in row["value"] for row in rows)
