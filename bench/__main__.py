@@ -20,7 +20,7 @@ from bench.record import Record, build, key, read, table
 from bench.row import FAILED, SHORT, SKIPPED, Row, Skipped
 from llmsh.abi.errors import Error
 
-WITHOUT_MODEL = ("syscall", "startup")
+WITHOUT_MODEL = ("syscall", "startup", "pick")
 ROWS = (
     *("overhead", "first_token", *WITHOUT_MODEL, "memory", "kill", "total", "batched", "python_server"),
     *("interactive", "full_cache", "heavy_tail", "flood", "shared_prompt", "idle_cells", "two_models", "sleepers"),

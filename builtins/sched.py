@@ -11,7 +11,7 @@ COMMAND = Command(
     (JSON,),
     notes="Without POLICY: the one in use, with an asterisk, among all. A choice holds until the daemon ends; "
     "`policy` in llmshd.toml(5) is what it begins with.",
-    choices=("fair", "fcfs", "mlfq", "rr"),
+    choices=("fair", "deadline", "fcfs", "mlfq", "rr"),
 )
 
 

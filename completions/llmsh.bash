@@ -9,7 +9,7 @@ _llmsh_agent() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh agents l
 _llmsh_model() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh model ls --json 2>/dev/null | sed -n 's/.*"name": "\([^"]*\)".*/\1/p')"; }
 _llmsh_command() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' $commands)"; }
 _llmsh_signal() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' HUP INT QUIT KILL USR1 USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU)"; }
-_llmsh_column() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty wchan status args)"; }
+_llmsh_column() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args)"; }
 
 _llmsh() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
@@ -180,14 +180,14 @@ _llmsh() {
                 -m|--model) _llmsh_model; return ;;
                 --json-schema) _llmsh_file; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-d --detach -m --model -n --nice --timeout --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-d --detach -m --model -n --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
             _llmsh_agent
             ;;
         sched)
             case $before in
             esac
             if [[ $word == -* ]]; then _llmsh_words '--json --help'; return; fi
-            if ((COMP_CWORD == 2)); then _llmsh_words 'fair fcfs mlfq rr'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'fair deadline fcfs mlfq rr'; return; fi
             _llmsh_file
             ;;
         timeout)

@@ -22,7 +22,7 @@ function __llmsh_signal
     printf '%s\n' HUP INT QUIT KILL USR1 USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU
 end
 function __llmsh_column
-    printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty wchan status args
+    printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args
 end
 complete -c llmsh -n __fish_is_first_token -a agents -d 'list, show and check agents'
 complete -c llmsh -n '__fish_seen_subcommand_from agents' -l json -d 'print one JSON record a line'
@@ -195,6 +195,9 @@ complete -c llmsh -n '__fish_seen_subcommand_from run' -s d -l detach -d 'in the
 complete -c llmsh -n '__fish_seen_subcommand_from run' -s m -l model -x -a '(__llmsh_model)' -d 'the model, in place of the unit\'s'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -s n -l nice -r -d 'nice value, -20 (first) to 19 (last); default: this process\'s'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l timeout -r -d 'end it with status 124 after this long; 0 for no limit'
+complete -c llmsh -n '__fish_seen_subcommand_from run' -l deadline -r -d 'it should end within this, as 30s: under the policy `deadline` refused when it cannot; 0 for none'
+complete -c llmsh -n '__fish_seen_subcommand_from run' -l value -r -d 'what its end is worth, under the policy `deadline`'
+complete -c llmsh -n '__fish_seen_subcommand_from run' -l late -d 'run also when the deadline cannot be met, marked `late`'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l grace -r -d 'from TERM to KILL'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l max-tokens -r -d 'how long an answer is wanted: at most so many tokens, then it ends with status 0; 0 for no limit'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l tokens -r -d 'at most so many tokens in all: an answer that this cuts is status 1; 0 for no limit'
@@ -224,7 +227,7 @@ complete -c llmsh -n '__fish_seen_subcommand_from run' -f -a '(__llmsh_agent)'
 complete -c llmsh -n __fish_is_first_token -a sched -d 'show or choose the policy by which processes get tokens'
 complete -c llmsh -n '__fish_seen_subcommand_from sched' -l json -d 'print one JSON record a line'
 complete -c llmsh -n '__fish_seen_subcommand_from sched' -l help -d 'show this and exit'
-complete -c llmsh -n '__llmsh_verb sched' -f -a 'fair fcfs mlfq rr'
+complete -c llmsh -n '__llmsh_verb sched' -f -a 'fair deadline fcfs mlfq rr'
 complete -c llmsh -n __fish_is_first_token -a timeout -d 'run a command and end it when it takes too long'
 complete -c llmsh -n '__fish_seen_subcommand_from timeout' -s s -l signal -x -a '(__llmsh_signal)' -d 'what to send at the time limit (TERM)'
 complete -c llmsh -n '__fish_seen_subcommand_from timeout' -s k -l kill-after -r -d 'send KILL, too, so long after that'

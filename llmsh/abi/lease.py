@@ -75,11 +75,13 @@ class Feed(_Message, frozen=True):
 class Lease(_Message, frozen=True):
     """q may be extended while its length < upto. Ignored unless n = HALTED seen from q.
 
-    upto = length (no token to make) computes the prompt into the cache, all but its last token."""
+    upto = length (no token to make) computes the prompt into the cache, all but its last token. `ms`:
+    steps in which q makes a token should take no longer; others' prompts are cut for it. 0: no matter."""
 
     q: int
     n: int
     upto: int
+    ms: float = 0.0
 
 
 class Halt(_Message, frozen=True):

@@ -27,6 +27,7 @@ PS: dict[str, str] = {
     "started": "start, seconds since the epoch",
     "elapsed_ms": "time since the start",
     "tty": "terminal, as pts/3, or ?",
+    "deadline": "seconds left until its deadline, `late` when it has passed or cannot be met, null without one",
     "wchan": "what it waits for, or -",
     "status": "exit status of a zombie, else null",
     "args": "its command line",

@@ -74,7 +74,7 @@ CALLS: tuple[Call, ...] = (
             Arg("detach", "bool", "outlive the connection", default=False),
         ),
         ("pid", "pgid"),
-        ("ENOENT", "ENOEXEC", "ENODEV", "EAGAIN", "EBADF", "EPERM", "E2BIG", "ENOSPC"),
+        ("ENOENT", "ENOEXEC", "ENODEV", "EAGAIN", "EBADF", "EPERM", "E2BIG", "ENOSPC", "EBUSY"),
     ),
     Call(
         "fork",
@@ -94,7 +94,10 @@ CALLS: tuple[Call, ...] = (
     Call(
         "pipe",
         "make a bounded pipe for two later runs of this connection",
-        (Arg("capacity", "int", "bytes", default=0, low=0, high=PIPE_MAX),),
+        (
+            Arg("capacity", "int", "bytes", default=0, low=0, high=PIPE_MAX),
+            Arg("shared", "bool", "a work queue: several may read it, each of them whole lines", default=False),
+        ),
         ("id", "capacity"),
         ("EAGAIN",),
     ),

@@ -70,6 +70,10 @@ class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     model: str = ""
     nice: int = 0
+    deadline: float = 0
+    """Seconds from its start in which it should end; 0: none. See sched(1)."""
+    value: float = 0
+    """What its end is worth, beside others without a deadline; 0: it states no such goal."""
     system: str = ""
     prompt: str = "{input}"
     """The user's turn: {input} and the names of options are replaced."""

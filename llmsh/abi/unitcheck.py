@@ -242,6 +242,9 @@ def _kind(check: _Checker, unit: Unit) -> None:
 def _numbers(check: _Checker, unit: Unit) -> None:
     if not nice.LOWEST <= unit.nice <= nice.HIGHEST:
         check.fault(("nice",), f"expected {nice.LOWEST} to {nice.HIGHEST}, found {unit.nice}")
+    for name in ("deadline", "value"):
+        if not 0 <= getattr(unit, name) <= 1e12:
+            check.fault((name,), f"expected 0 (none) or more, found {getattr(unit, name)}")
     if unit.part < 0:
         check.fault(("part",), f"expected 0 or more, found {unit.part}")
     for name in Limits.__struct_fields__:

@@ -45,6 +45,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "quantum": (1, 1024),
     "pipe_capacity": (PIPE_MIN, PIPE_MAX),
     "boost_tokens": (0, 1 << 20),
+    "latency_ms": (0, MAX),
     "starvation_s": (0.1, MAX),
     "grace_s": (0, 600),
     "nproc": (1, MAX),

@@ -72,6 +72,8 @@ class Sequence:
         self.made = False
         self.halted = 0
         self.upto: int | None = None
+        self.pace = 0.0
+        """The bound of a step in which it makes a token, in milliseconds; 0: the usual."""
         self.revoked = False
         self.scoring: lease.Score | None = None
         self.at = -1
@@ -157,8 +159,9 @@ class FakeCore:
         ms = self.options.ms + self.options.each * max(0, len(parts) - 1)
         chosen = {each.q for each, _ in parts}
         waiting = [each for each in ready if each.q not in chosen]
+        bound = min([STEP_MAX_MS, *(each.pace for each, _ in parts if each.pace)])
         for place, each in enumerate(waiting):
-            count = self._chunk(each, ms, at_least=1 if place == 0 else 0)
+            count = self._chunk(each, ms, bound, at_least=1 if place == 0 else 0)
             if count:
                 ms += self.options.prefill * (count - 1) + (self.options.each if parts else 0.0)
                 parts.append((each, count))
@@ -173,12 +176,12 @@ class FakeCore:
     def _alone(self, sequence: Sequence) -> bool:
         return len(sequence.cells) < sequence.single
 
-    def _chunk(self, sequence: Sequence, ms: float, at_least: int) -> int:
-        """Positions of a prefill that a step of `ms` so far can take."""
+    def _chunk(self, sequence: Sequence, ms: float, bound: float, at_least: int) -> int:
+        """Positions of a prefill that a step of `ms` so far, and `bound` in all, can take."""
         left = sequence.target - len(sequence.cells)
         if sequence.exact:
             return min(left, EXACT - len(sequence.cells) % EXACT)
-        room = (STEP_MAX_MS - ms - self.options.each) / max(self.options.prefill, 1e-6)
+        room = (bound - ms - self.options.each) / max(self.options.prefill, 1e-6)
         return min(left, max(at_least, int(room)))
 
     def finish(self, plan: Plan) -> None:

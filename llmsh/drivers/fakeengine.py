@@ -122,6 +122,7 @@ class FakeEngine:
         if message.n != sequence.halted:
             self.ignored += 1
             return
+        sequence.pace = message.ms
         rule(bool(sequence.log), message, "nothing was fed")
         rule(not sequence.saved, message, "saved and not loaded")
         if sequence.upto is None:

@@ -80,6 +80,7 @@ class Orders:
     def _lease(self, sequence: Sequence, message: lease.Lease) -> None:
         if message.n != sequence.halted:
             return
+        sequence.pace = message.ms
         if sequence.leased:
             sequence.upto = max(sequence.upto or 0, message.upto)
             return

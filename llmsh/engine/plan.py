@@ -6,6 +6,7 @@ Who may compute is the kernel's business: it leases, or it does not. It calls no
 
 from typing import NamedTuple
 
+from llmsh.abi.limits import STEP_MAX_MS
 from llmsh.engine.score import Part
 from llmsh.engine.sequence import Sequence
 
@@ -53,6 +54,13 @@ def plan(working: list[Sequence], room: int, capacity: int, context: int, scratc
             left -= work.size
             scratch -= len(work.parts)
     return works
+
+
+def bound(working: list[Sequence], context: int) -> float:
+    """How many milliseconds the next step may take: the usual, or what a sequence that makes a token in it
+    was leased with, if that is less."""
+    paces = [each.pace for each in working if each.pace and each.target(context) - each.computed == 1]
+    return min([STEP_MAX_MS, *paces])
 
 
 def lone(working: list[Sequence], context: int) -> int:

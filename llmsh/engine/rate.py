@@ -21,14 +21,16 @@ class Rate:
 
     def saw(self, tokens: int, ms: float) -> None:
         """A step of so many tokens took so long."""
-        if tokens < SMALLEST or ms <= 0:
-            return  # a step of so few says nothing about prefill
+        if ms <= 0 or tokens < 1:
+            return
         each = ms / tokens * (SMALL_COSTS if tokens >= LARGE else 1.0)
+        if tokens < SMALLEST and each >= self._ms:
+            return  # a token is dearest in a step of few: such a step can only show that it costs less
         self._ms = each if not self._ms else self._ms + WEIGHT * (each - self._ms)
         self._largest = max(self._largest, 2 * tokens)
 
-    def room(self, ms: float) -> int:
+    def room(self, ms: float, least: int = SMALLEST) -> int:
         """Tokens that fit into so many milliseconds; at most twice what was ever tried."""
         if not self._ms:
             return FIRST
-        return max(SMALLEST, min(self._largest, int(ms / self._ms)))
+        return max(least, min(self._largest, int(ms / self._ms)))

@@ -44,6 +44,8 @@ class Sequence:
         """Where it begins: what is before is shared with others."""
         self.answer: Answer | None = None
         self.upto: int | None = None
+        self.pace = 0.0
+        """Milliseconds that a step should take at most in which it makes a token; 0: no matter."""
         self.halted = 0
         """HALTED sent for this sequence."""
         self.scoring: Scoring | None = None

@@ -16,13 +16,13 @@ from llmsh.engine.core import SCRATCH
 from llmsh.engine.fault import Fault
 from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
-from llmsh.engine.plan import Work, lone, plan
-from llmsh.engine.rate import Rate
+from llmsh.engine.plan import Work, bound, lone, plan
+from llmsh.engine.rate import SMALLEST, Rate
 from llmsh.engine.sampler import DeadEnd, Floats
 from llmsh.engine.sequence import Sequence
 
-TARGET_MS = STEP_MAX_MS * 0.8
-"""What a step is planned for: the machine is not always as fast as it just was."""
+PLANNED = 0.8
+"""The part of a step's bound that is planned for: the machine is not always as fast as it just was."""
 NOCELL, ABORTED = 1, 2
 """Results of llama_decode that are no fault of the batch."""
 
@@ -61,7 +61,8 @@ class Stepper:
             return None
         home = self._cache.cores[index]
         rate = self._rates[index, alone]
-        room = rate.room(TARGET_MS)
+        most = bound(working, self._cache.context)
+        room = rate.room(PLANNED * most, SMALLEST if most == STEP_MAX_MS else 1)
         if len(self._orders.working) == 1:
             room = max(room, lone(working, self._cache.context))
         works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))

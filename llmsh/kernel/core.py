@@ -20,6 +20,7 @@ from llmsh.abi.lease import (
 )
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.entry import enter
+from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
 from llmsh.kernel.residence import Residence
 from llmsh.kernel.runqueue import RunQueue
@@ -32,7 +33,10 @@ INPUT_COST = 0.25
 """What a prefilled token costs, in generated ones. One core of the reference machine prefills
 SmolLM2 about four times as fast as it generates."""
 
-GRANTED, SERVED, STUCK, BLOCKED, SEATLESS = "granted", "served", "stuck", "blocked", "seatless"
+EARLY = 0.8
+"""Of the time that anybody waits at most: the rest is for those who are overdue together to have their turns."""
+
+GRANTED, SERVED, STUCK, BLOCKED, SEATLESS, HELD = "granted", "served", "stuck", "blocked", "seatless", "held"
 
 
 class Core:
@@ -50,6 +54,7 @@ class Core:
         self.suspects: list[Stream] = []
         self.sharing = Sharing(self)
         self.residence = Residence(self, tax)
+        self.pace = Pace(self, port.latency_ms)
         self.heard = port.now()
         """When it last said something, or began to owe something."""
         self.steps = 0
@@ -111,9 +116,9 @@ class Core:
             return
         queue = self.queue.first
         if queue is self.queue.urgent:
-            for stream in list(self.leased.values()):
-                if not stream.task.boost:
-                    self.halt(stream)
+            self.pace.clear()
+        self.pace.thin()
+        self._renew(self.pace.first())
         parked: list[Task] = []
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
@@ -124,10 +129,10 @@ class Core:
             elif verdict == SEATLESS:
                 self._preempt(queue, stream)
                 break
-            elif verdict == SERVED and not queue.yields:
+            elif verdict == HELD or (verdict == SERVED and not queue.yields):
                 break
             elif self.residence.claimant is not None and self._under_way:
-                self._renew()
+                self._renew(sorted(self.leased.values(), key=self.rank))
                 break
             elif verdict != GRANTED or queue.yields:
                 queue.park(task)
@@ -147,9 +152,10 @@ class Core:
         """Whether something will come back from the engine, and with it the next plan."""
         return bool(self.leased or self.scoring or self.cells.leaving)
 
-    def _renew(self) -> None:
-        """While somebody waits for cells, those who run go on if they fit beside its claim."""
-        for stream in sorted(self.leased.values(), key=self.rank):
+    def _renew(self, streams: list[Stream]) -> None:
+        """Serve these, whoever else deserves it: the foreground; and while somebody waits for cells, those
+        who run, if they fit beside its claim."""
+        for stream in streams:
             if stream in self.queue and self._serve(stream) == BLOCKED:
                 self.block(stream)
                 stream.client.blocked("pipe")
@@ -181,6 +187,8 @@ class Core:
             return STUCK
         if stream.leased and stream.upto - len(stream) > self.quantum // 2:
             return SERVED
+        if self.pace.holds(stream):
+            return HELD
         if not stream.leased and len(self.leased) + len(self.scoring) >= self.seats:
             return SEATLESS
         if stream.goal == SCORE and stream.ready_to_score and stream.q:
@@ -219,7 +227,7 @@ class Core:
             enter(self, stream, need)
         self.cells.hold(stream, upto)
         stream.upto = upto
-        self.port.post(Lease(stream.q, stream.halted, upto))
+        self.port.post(Lease(stream.q, stream.halted, upto, self.pace.target(stream)))
         if fresh:
             self.leased[stream.q] = stream
         self.queue.charge(stream, float(upto - before))
@@ -254,6 +262,7 @@ class Core:
         """One decode: append, charge, deliver."""
         self.steps = self.cells.now = step.no
         now = self.heard = self.port.now()
+        self.pace.saw(step)
         share = step.ms / max(1, len(step.rows) + len(step.fed))
         for q, count in step.fed:
             stream = self.leased.get(q)
@@ -337,8 +346,9 @@ class Core:
             self.wake(stream)
 
     def tick(self, patience: float) -> None:
-        """Who has waited for a token longer than `patience` seconds comes first, once."""
-        self.queue.overdue(self.port.now() - patience, self.quantum)
+        """Who has waited for a token longer than `patience` seconds comes first, once; for one token only
+        where somebody in the foreground is kept from its pace by it."""
+        self.queue.overdue(self.port.now() - EARLY * patience, 1 if self.queue.front else self.quantum)
 
     def void(self) -> list[Stream]:
         """The engine is gone: who was in the step under way is a suspect."""

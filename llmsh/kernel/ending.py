@@ -68,6 +68,7 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
     process.stream = None
     process.program_state = None
     kernel.forget_interpreter(process)
+    kernel.goals.forget(process)
     # Who waited for this process to be quiet (STOP, then KILL) has what it waited for.
     for quiet in calls:
         quiet()

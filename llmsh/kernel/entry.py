@@ -49,6 +49,7 @@ def _load(core: Owner, stream: Stream) -> None:
     op = core.port.operation(stream, loaded)
     core.port.post(Load(stream.q, op, stream.base.q if stream.base is not None else 0))
     stream.image = 0
+    core.port.changed()  # half in an image, it could not move to another core
 
 
 def _feed(core: Owner, stream: Stream) -> None:

@@ -5,6 +5,7 @@ trace. Source: execve(2).
 """
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +27,7 @@ from llmsh.kernel.pipe import Pipe
 from llmsh.kernel.proc import Process
 from llmsh.kernel.sched import Task
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.workqueue import WorkQueue
 
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
@@ -48,13 +50,16 @@ def run(kernel: "Kernel", call: Trap) -> None:
     params = merge(unit, call["params"])
     model = call["model"] or unit.model or str(call["env"].get("LLMSH_MODEL", "")) or kernel.settings.model
     opened = ends(call)
-    kernel.host(model)
+    host = kernel.host(model)
     process = _process(kernel, call, unit, params)
     process.model = model
     process.program = program
     process.image = _image(call, unit, params, options)
+    goal = kernel.goals.state(process, params, host, kernel.clock.now())
     open_ends(kernel, call, process, opened)
     kernel.table.add(process)
+    if goal is not None:
+        kernel.goals.add(process, goal, host)
     task = Task(process.pid, str(process.sid), process.nice)
     interpreter = Interpreter(kernel, process, Stream(process.pid, task, params.deterministic, unit.key))
     kernel.ledger.started(process, partial(journaled, kernel, call, process, interpreter))
@@ -130,7 +135,8 @@ def ends(call: Trap) -> Ends:
         pipe = None
         if kind == "pipe":
             pipe = call.caller.pipes.get(int(number)) if number.isdecimal() and len(number) < 16 else None
-            taken = pipe is not None and (pipe.has_reader if fd == 0 else pipe.has_writer)
+            alone = not isinstance(pipe, WorkQueue)
+            taken = pipe is not None and (pipe.has_reader and alone if fd == 0 else pipe.has_writer)
             if pipe is None or taken:
                 raise Error("EBADF", f"{name}: no pipe {number} with that end free")
         found.append((kind, pipe))
@@ -154,11 +160,16 @@ def open_ends(kernel: "Kernel", call: Trap, process: Process, named: Ends) -> No
 
 
 def _share(caller: Caller, process: Process, pipe: Pipe, writes: bool) -> File:
+    if isinstance(pipe, WorkQueue) and not writes:
+        share = pipe.join(process.pid)
+        file = File("pipe", share, writes)
+        file.on_read = share.ask
+        return file
     if writes:
         pipe.has_writer = True
     else:
         pipe.has_reader = True
-    if pipe.has_reader and pipe.has_writer:
+    if pipe.has_reader and pipe.has_writer and not isinstance(pipe, WorkQueue):
         del caller.pipes[pipe.ident]
     return File("pipe", pipe, writes)
 
@@ -212,6 +223,7 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
     elif not process.detached:
         process.ppid = INIT
     stream = interpreter.stream
+    stream.task.goal = process.goal
     process.stream, process.host = stream, host
     host.join(stream)
     kernel.add_interpreter(process, interpreter)
@@ -233,6 +245,9 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
                 process.limits.seconds, lambda: signals.finish(kernel, process, 124, reason="timed out")
             )
         )
+    if process.goal is not None and process.goal.due < inf:
+        left = process.goal.due - kernel.clock.now()
+        process.timers.append(kernel.clock.call_later(left, partial(kernel.goals.passed, process)))
     if host.ready:
         begin(kernel, process)
     else:
@@ -258,6 +273,7 @@ def _undo(kernel: "Kernel", process: Process) -> None:
     """The process never was."""
     for file in process.files:
         file.close()
+    kernel.goals.forget(process)
     if process.alive:
         process.move(ZOMBIE)
         kernel.table.remove(process)

@@ -65,6 +65,7 @@ class Host:
         self.cores: dict[int, Core] = {}
         self.dropped = 0
         self.token_bytes = 1
+        self.latency_ms = 0.0
         self.streams: dict[int, Stream] = {}
         self.members: set[Stream] = set()
         """Every stream of this host, also those that the engine has not seen."""

@@ -19,6 +19,7 @@ from llmsh.kernel.caller import Caller, Conn
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.console import Console
 from llmsh.kernel.device import Device
+from llmsh.kernel.goals import Goals
 from llmsh.kernel.host import Host
 from llmsh.kernel.interpreter import Interpreter
 from llmsh.kernel.ledger import Ledger
@@ -74,6 +75,7 @@ class Kernel:
         self.began = clock.now()
         self.began_wall = clock.wall()
         self.idle_since = clock.now()
+        self.goals = Goals()
         self.load = Load(clock.now())
         self.stopping = False
         self.on_stop: Callable[[int], None] | None = None
@@ -267,7 +269,7 @@ class Kernel:
                 quantum=settings.quantum,
                 say=self.say,
             )
-            host.strict = settings.strict
+            host.strict, host.latency_ms = settings.strict, settings.latency_ms
             self.hosts[model] = host
         host.start()
         return host
@@ -287,6 +289,7 @@ class Kernel:
     def _tick(self) -> None:
         self.ticking = False
         foreground.refresh(self.table)
+        self.goals.tick(self.clock.now())
         self.load.note(self.clock.now(), sum(process.state == RUN for process in self.table))
         for host in self.hosts.values():
             for core in host.cores.values():

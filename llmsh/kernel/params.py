@@ -15,7 +15,9 @@ from llmsh.abi.lease import Sampling
 from llmsh.abi.unit import RANGES, Limits, Unit
 
 _LIMITS = {"tokens": "tokens", "max_tokens": "answer", "context": "context", "seconds": "seconds", "output": "output"}
-_FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty")
+_OTHERS = ("stop", "logit_bias", "schema", "grace")
+_GOALS = ("deadline", "value")
+_FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty", "late")
 
 
 class Params(msgspec.Struct, frozen=True):
@@ -31,6 +33,11 @@ class Params(msgspec.Struct, frozen=True):
     json: bool = False
     tty: bool = False
     grace: float | None = None
+    deadline: float = 0.0
+    """Seconds from its start in which it should end; 0: none."""
+    value: float = 0.0
+    late: bool = False
+    """It runs, marked, also when its deadline cannot be met."""
 
 
 def _bad(name: str, wanted: str) -> Error:
@@ -104,7 +111,7 @@ def _kind(unit: Unit, given: Mapping[str, Any]) -> None:
 def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
     """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
     for name, value in given.items():
-        known = name in RANGES or name in _LIMITS or name in _FLAGS or name in ("stop", "logit_bias", "schema", "grace")
+        known = name in RANGES or name in _LIMITS or name in _FLAGS or name in _GOALS or name in _OTHERS
         if not known:
             raise Error("EINVAL", f"no parameter {name[:64]!r}")
         if name in _FLAGS and not isinstance(value, bool):
@@ -119,5 +126,7 @@ def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
         limits=_limits(unit, given),
         schema=schema,
         grace=None if grace is None else float(_number("grace", grace, 0, 3600)),
+        deadline=float(_number("deadline", given.get("deadline", unit.deadline), 0, 1e12)),
+        value=float(_number("value", given.get("value", unit.value), 0, 1e12)),
         **{name: given[name] for name in _FLAGS if name in given},
     )

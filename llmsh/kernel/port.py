@@ -15,6 +15,8 @@ class Port(Protocol):
 
     token_bytes: int
     """Bytes of the model's longest token."""
+    latency_ms: float
+    """The longest time between two tokens of the foreground, as wanted; 0 for no matter."""
     dropped: int
     """Records that came too late to be appended."""
 

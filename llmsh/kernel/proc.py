@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from llmsh.kernel.file import File
     from llmsh.kernel.host import Host
     from llmsh.kernel.outlet import Outlet
+    from llmsh.kernel.sched import Goal
     from llmsh.kernel.stream import Stream
 
 
@@ -86,6 +87,8 @@ class Process:
         self.tokens_in = 0
         self.tokens_out = 0
         self.device_ms = 0.0
+        # Written by goals.
+        self.goal: Goal | None = None
         # Written by exit.
         self.status: int | None = None
         self.ended = 0.0

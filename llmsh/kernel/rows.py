@@ -1,5 +1,6 @@
 """Records of processes and devices, as `ps` and `lsdev` print them. Fields: abi/records.py."""
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from llmsh.abi.limits import INIT
@@ -31,6 +32,13 @@ def _memory(process: Process) -> dict[str, int]:
     return counts | {f"{name}_bytes": count * size for name, count in counts.items()}
 
 
+def _deadline(kernel: "Kernel", process: Process) -> float | str | None:
+    goal = process.goal
+    if goal is None or not process.alive:
+        return None
+    return "late" if goal.late else None if goal.due == inf else round(goal.due - kernel.clock.now(), 3)
+
+
 def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
     """One row of ps."""
     stream = process.stream
@@ -53,6 +61,7 @@ def process(kernel: "Kernel", process: Process) -> dict[str, Any]:
         "started": process.started,
         "elapsed_ms": round((kernel.clock.now() - process.began) * 1000),
         "tty": process.tty or "?",
+        "deadline": _deadline(kernel, process),
         "wchan": process.wchan or "-",
         "status": process.status if process.state == ZOMBIE else None,
         "args": " ".join([process.agent, *process.args])[:256],
@@ -77,6 +86,7 @@ def init(kernel: "Kernel") -> dict[str, Any]:
         "started": kernel.began_wall,
         "elapsed_ms": round((kernel.clock.now() - kernel.began) * 1000),
         "tty": "?",
+        "deadline": None,
         "wchan": "wait",
         "status": None,
         "args": "init",

@@ -3,6 +3,8 @@
 It grants nothing and knows no cell.
 """
 
+import heapq
+
 from llmsh.kernel.sched import POLICIES, Policy, Task
 from llmsh.kernel.sched.fcfs import Fcfs
 from llmsh.kernel.stream import Stream
@@ -16,6 +18,12 @@ class RunQueue:
         self.policy: Policy = POLICIES[policy]()
         self.urgent: Policy = Fcfs()
         """Those who come before everybody: a boosted foreground, and who has waited too long."""
+        self.front: dict[int, Stream] = {}
+        """Those of the streams that are in the foreground."""
+        self._waits: list[tuple[float, int]] = []
+        """A heap of moments and identities: who had no token since then, or since later."""
+        self._watched: set[int] = set()
+        """Who is in it, once."""
         self._era = 0
         """Counts the policies that there were."""
 
@@ -38,6 +46,7 @@ class RunQueue:
         """It became runnable."""
         task = stream.task
         self.streams[stream.ident] = stream
+        self._note(stream)
         if task.era != self._era:
             self._anew(task)
         self.of(task).add(task)
@@ -46,6 +55,7 @@ class RunQueue:
         """It comes, runnable, from another core's queue, where it was so far ahead."""
         task = stream.task
         self.streams[stream.ident] = stream
+        self._note(stream)
         task.era = self._era
         if task.boost:
             self.urgent.add(task)
@@ -56,13 +66,15 @@ class RunQueue:
         """It is not runnable any more; whether it was."""
         if self.streams.pop(stream.ident, None) is None:
             return False
+        self.front.pop(stream.ident, None)
         self.urgent.remove(stream.task)
         self.policy.remove(stream.task)
         return True
 
     def requeue(self, stream: Stream) -> None:
-        """Its boost or weight changed."""
+        """Its boost, its weight or its goal changed."""
         if stream in self:
+            self._note(stream)
             self.urgent.remove(stream.task)
             self.policy.remove(stream.task)
             self.of(stream.task).add(stream.task)
@@ -83,10 +95,14 @@ class RunQueue:
     def rank(self, stream: Stream) -> tuple[float, ...]:
         """Sorts streams by how little they deserve; no two are equal."""
         order = self.of(stream.task)
-        return (float(order is not self.urgent), *order.rank(stream.task), float(stream.ident))
+        first = (float(order is not self.urgent), float(not stream.task.foreground))
+        return (*first, *order.rank(stream.task), float(stream.ident))
 
     def charge(self, stream: Stream, cost: float) -> None:
         """Service worth so many tokens was granted, or (negative) given back."""
+        goal = stream.task.goal
+        if goal is not None:
+            goal.left = max(1.0, goal.left - cost)
         if cost:
             self.policy.charge(stream.task, cost)
 
@@ -98,9 +114,33 @@ class RunQueue:
                 self.requeue(stream)
 
     def overdue(self, before: float, boost: int) -> None:
-        """Who has had no token since `before`, and has no lease, comes first, once, for `boost` tokens."""
-        for stream in self.streams.values():
-            if not stream.task.boost and not stream.leased and stream.task.since < before:
-                stream.task.boost = boost
-                self.policy.starved(stream.task)
+        """Who has had no token since `before`, and has no lease, comes first, once, for `boost` tokens.
+
+        Whoever is here is looked at when that time has passed since it was last known to have had one: so
+        often, and no more often, however many there are."""
+        waits = self._waits
+        again: list[tuple[float, int]] = []
+        while waits and waits[0][0] < before:
+            _, ident = heapq.heappop(waits)
+            stream = self.streams.get(ident)
+            if stream is None:
+                self._watched.discard(ident)
+                continue
+            task = stream.task
+            if task.since < before and not task.boost and not stream.leased:
+                task.boost = boost
+                self.policy.starved(task)
                 self.requeue(stream)
+            again.append((max(task.since, before), ident))
+        for each in again:
+            heapq.heappush(waits, each)
+
+    def _note(self, stream: Stream) -> None:
+        """It is here, in the foreground or not."""
+        if stream.task.foreground:
+            self.front[stream.ident] = stream
+        else:
+            self.front.pop(stream.ident, None)
+        if stream.ident not in self._watched:
+            self._watched.add(stream.ident)
+            heapq.heappush(self._waits, (stream.task.since, stream.ident))

@@ -18,6 +18,8 @@ class Settings:
     pipe_capacity: int = PIPE_CAPACITY
     starvation_s: float = 30.0
     boost_tokens: int = 64
+    latency_ms: float = 100.0
+    """Time between two tokens of the foreground that background work keeps within; 0: no such bound."""
     grace_s: float = 2.0
     nproc: int = NPROC_SESSION
     model_idle_s: float = 600.0

@@ -61,6 +61,8 @@ class Sharing:
         """For the stream to reach `upto` cells."""
         if stream in self.core.cells:
             return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
+        if stream.q and len(_line(stream.base)) >= self.core.cells.sequences:
+            self.core.rebuild(stream)  # what it is based on was divided too often to be there all at once
         donor: Holder | None = stream.base
         count = stream.shared
         if not stream.q:
@@ -83,7 +85,9 @@ class Sharing:
         if donor.leased and donor.computed < same - BLOCK:
             return donor, same, True
         same = min(same, donor.computed)
-        while donor is not None and (same <= donor.shared or not self._at_hand(donor, same)):
+        while donor is not None and (
+            same <= donor.shared or len(_line(donor)) + 2 > self.core.cells.sequences or not self._at_hand(donor, same)
+        ):
             same = min(same, donor.shared)
             donor = donor.base
         if donor is None or same < BLOCK or upto - same + donor.computed > self.core.cells.capacity:

@@ -1,14 +1,16 @@
 """System calls on descriptors: pipe, write, ack, close, logs."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import BODY_CHUNK, PIPE_MIN
 from llmsh.kernel import foreground
-from llmsh.kernel.caller import Trap
+from llmsh.kernel.caller import Caller, Trap
 from llmsh.kernel.outlet import Outlet
 from llmsh.kernel.pipe import Pipe
 from llmsh.kernel.proc import Process
+from llmsh.kernel.workqueue import Share, WorkQueue
 
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
@@ -25,9 +27,14 @@ def sys_pipe(kernel: "Kernel", call: Trap) -> None:
     if call["capacity"] and call["capacity"] < PIPE_MIN:
         raise Error("EINVAL", f"capacity must be at least {PIPE_MIN}")
     kernel.pipes += 1
-    pipe = Pipe(call["capacity"] or kernel.settings.pipe_capacity, kernel.pipes)
+    capacity = call["capacity"] or kernel.settings.pipe_capacity
+    pipe = WorkQueue(capacity, kernel.pipes, partial(_want, caller)) if call["shared"] else Pipe(capacity, kernel.pipes)
     caller.pipes[pipe.ident] = pipe
     call.ok({"id": pipe.ident, "capacity": pipe.capacity})
+
+
+def _want(caller: Caller, pid: int, count: int) -> None:
+    caller.event({"ev": "want", "pid": pid, "fd": 0, "n": count})
 
 
 def _mine(kernel: "Kernel", call: Trap) -> Process:
@@ -39,6 +46,8 @@ def _mine(kernel: "Kernel", call: Trap) -> Process:
 
 def _input(process: Process) -> Pipe:
     file = process.files[0]
+    if isinstance(file.pipe, Share) and not file.pipe.queue.has_writer:
+        return file.pipe.queue
     if file.kind != "client" or file.pipe is None:
         raise Error("EBADF", f"{process.pid}: its input is not this connection's")
     return file.pipe

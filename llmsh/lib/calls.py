@@ -72,9 +72,9 @@ def fork(
     return int(reply["pid"]), int(reply["pgid"])
 
 
-def pipe(conn: Connection, capacity: int = 0) -> int:
+def pipe(conn: Connection, capacity: int = 0, shared: bool = False) -> int:
     """The call pipe: the pipe's id, for stdin=pipe:ID and stdout=pipe:ID."""
-    return int(conn.call("pipe", capacity=capacity)[0]["id"])
+    return int(conn.call("pipe", capacity=capacity, shared=shared)[0]["id"])
 
 
 def write(conn: Connection, pid: int, fd: int, eof: bool = False, body: bytes = b"") -> int:

@@ -12,6 +12,7 @@ from llmsh.lib.options import Usage
 from llmsh.lib.table import Column
 
 Row = dict[str, Any]
+INFINITE = float("inf")
 
 
 class Field(NamedTuple):
@@ -71,6 +72,17 @@ def _tty(row: Row) -> str:
     return str(row["tty"] or "?")
 
 
+def _deadline(row: Row) -> float:
+    """To sort by: the late first, those without a deadline last."""
+    left = row["deadline"]
+    return -INFINITE if left == "late" else INFINITE if left is None else float(left)
+
+
+def _deadline_text(row: Row) -> str:
+    left = row["deadline"]
+    return "-" if left is None else left if isinstance(left, str) else f"{left:.0f}s"
+
+
 FIELDS: dict[str, Field] = {
     "pid": _number("pid", "PID", 7),
     "ppid": _number("ppid", "PPID", 7),
@@ -100,6 +112,7 @@ FIELDS: dict[str, Field] = {
     "start": Field("START", False, lambda row: row["started"], started),
     "lstart": Field("STARTED", False, lambda row: row["started"], lambda row: time.ctime(row["started"])),
     "tty": Field("TTY", False, _tty, _tty, 8),
+    "deadline": Field("DEADLINE", True, _deadline, _deadline_text),
     "wchan": Field("WCHAN", False, lambda row: str(row["wchan"]), lambda row: str(row["wchan"] or "-"), 6),
     "status": Field(
         "STATUS", True, lambda row: row["status"] or 0, lambda row: "-" if row["status"] is None else str(row["status"])

@@ -22,6 +22,14 @@ GENERAL: tuple[Option, ...] = (
     takes("-m", "--model", value="MODEL", help="the model, in place of the unit's", complete="model"),
     takes("-n", "--nice", value="N", kind="int", help="nice value, -20 (first) to 19 (last); default: this process's"),
     takes("--timeout", value="SECONDS", kind="seconds", help="end it with status 124 after this long; 0 for no limit"),
+    takes(
+        "--deadline",
+        value="TIME",
+        kind="seconds",
+        help="it should end within this, as 30s: under the policy `deadline` refused when it cannot; 0 for none",
+    ),
+    takes("--value", value="N", kind="num", help="what its end is worth, under the policy `deadline`"),
+    flag("--late", help="run also when the deadline cannot be met, marked `late`"),
     takes("--grace", value="SECONDS", kind="seconds", help="from TERM to KILL"),
     takes(
         "--max-tokens",
@@ -81,6 +89,8 @@ GENERAL: tuple[Option, ...] = (
 _PARAMS = {
     "timeout": "seconds",
     "grace": "grace",
+    "deadline": "deadline",
+    "value": "value",
     "max-tokens": "max_tokens",
     "tokens": "tokens",
     "context": "context",
@@ -95,7 +105,7 @@ _PARAMS = {
     "penalty-last": "penalty_last",
     "seed": "seed",
 }
-_FLAGS = ("ignore-eos", "scores", "json", "raw", "shift", "deterministic")
+_FLAGS = ("ignore-eos", "scores", "json", "raw", "shift", "deterministic", "late")
 
 
 def _schema(text: str) -> str:

@@ -165,8 +165,9 @@ def test_every_fault_is_a_line_of_its_own_in_the_order_of_the_file(folder: Path)
         "2: nice: expected -20 to 19, found 99",
         "3: part: expected an integer, found a string",
         (
-            "4: knid: no such key: expected one of kind, description, model, nice, system, prompt, examples, options, "
-            "raw, labels, neutral, schema, verbatim, long, part, merge, share, strip, sampling, limits"
+            "4: knid: no such key: expected one of kind, description, model, nice, deadline, value, system, prompt, "
+            "examples, options, raw, labels, neutral, schema, verbatim, long, part, merge, share, strip, sampling, "
+            "limits"
         ),
         "5: labels[1]: expected a string, found an integer",
         "6: system: {nobody}: expected {times}, {tone}, {input}, or {{nobody}} for the text itself",

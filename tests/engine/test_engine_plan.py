@@ -1,6 +1,7 @@
 """What a step computes, from sequences made by hand; no model."""
 
-from llmsh.engine.plan import LONE, Work, lone, plan
+from llmsh.abi.limits import STEP_MAX_MS
+from llmsh.engine.plan import LONE, Work, bound, lone, plan
 from llmsh.engine.score import Scoring
 from llmsh.engine.sequence import Sequence
 
@@ -83,3 +84,14 @@ def test_a_score_computes_the_whole_prompt_and_then_its_labels_in_groups() -> No
     works = plan([scoring], 32, 512, CONTEXT, 2)
     assert [part.label for part in works[0].parts] == [0, 1]
     assert works[0].size == 4
+
+
+def test_a_step_is_bounded_by_the_pace_of_who_makes_a_token_in_it() -> None:
+    one, two = sequence(1, 10, 9, 20), sequence(2, 500, 0, 510)
+    assert bound([one, two], CONTEXT) == STEP_MAX_MS
+    two.pace = 50.0
+    assert bound([one, two], CONTEXT) == STEP_MAX_MS, "it has no token to wait for yet"
+    one.pace = 100.0
+    assert bound([one, two], CONTEXT) == 100.0
+    one.pace = 1000.0
+    assert bound([one, two], CONTEXT) == STEP_MAX_MS

@@ -237,4 +237,4 @@ def test_sessions_that_are_gone_are_forgotten() -> None:
         policy.charge(worker, 1.0)
         policy.remove(task)
     assert len(policy._groups) < 200
-    assert len(policy._heap) < 20_000
+    assert len(policy._order._heap) < 300

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable
 
+from llmsh.kernel.sched.deadline import Deadline
 from llmsh.kernel.sched.fair import Fair
 from llmsh.kernel.sched.fcfs import Fcfs
 from llmsh.kernel.sched.mlfq import Mlfq
-from llmsh.kernel.sched.policy import Policy, Task
+from llmsh.kernel.sched.policy import Goal, Policy, Task
 from llmsh.kernel.sched.rr import Rr
 
-POLICIES: dict[str, Callable[[], Policy]] = {"fair": Fair, "fcfs": Fcfs, "mlfq": Mlfq, "rr": Rr}
+POLICIES: dict[str, Callable[[], Policy]] = {
+    "fair": Fair,
+    "deadline": Deadline,
+    "fcfs": Fcfs,
+    "mlfq": Mlfq,
+    "rr": Rr,
+}
 """Every policy by name; the first is the default."""
 
-__all__ = ["POLICIES", "Policy", "Task"]
+__all__ = ["POLICIES", "Goal", "Policy", "Task"]

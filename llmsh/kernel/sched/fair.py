@@ -2,38 +2,49 @@
 Large Language Models" (OSDI 2024), the virtual token counter; weights as in sched(7).
 
 Every session has a counter of the service it was granted and every task one within its session,
-divided by its weight; whoever is lowest is next. Service of two sessions that are both backlogged
-never differs by more than two quanta and the input of one prompt. A session or task that joins or
-wakes starts at the minimum of those that are there, so neither sleeping nor respawning earns
-credit. O(log n) a pick.
+divided by its weight; whoever is lowest is next. A session or task that joins or wakes starts at the
+minimum of those that are there, so neither sleeping nor respawning earns credit. O(log n) a pick.
+
+The bound. Let W be the service that a session received on a core in some time (tokens made, and c for each
+token of input that was computed), w its weight (8 in the foreground, else 1), q the quantum, s the seats
+of the core and L the longest input. If two sessions i and j are backlogged all that time, that is, each
+always has a task that a lease could be granted to, then
+
+    | Wi / wi - Wj / wj |  <=  2 max over k in {i, j} of ((2 s + 1) q + s c L) / wk
+
+since, for counters v: i is granted a lease only while vi <= vj. That lease adds q / wi at most, and what
+was granted before adds later at most the inputs of s leases, s c L / wi. Against that vj falls only by what
+is given back of leases that ended early, s q / wj at most. So vi - vj is never above (q + s c L) / wi +
+s q / wj, nor, by the same words, below the negative of this with i and j exchanged; within the time it
+changes by no more than the sum of the two. Service is what was granted less what is still out, which is
+between 0 and s q: twice s q / w more. The paper's 2 max(wp Linput, wq M) is the case of one token at a time
+(q = 1, nothing out) with M the batch. Two tasks of one session are as two sessions with s = 1.
+
+It holds on each core for itself, while cells suffice for both; a first place for who waited too long, or
+before the time of a foreground, is not in it.
 """
 
-import heapq
+import itertools
 
+from llmsh.kernel.sched.order import Order
 from llmsh.kernel.sched.policy import FOREGROUND, Task
+
+KEPT = 64
+"""Idle sessions that are remembered in any case."""
+_groups = itertools.count(1)
 
 
 class _Group:
-    """One session: its own counter and a heap of its runnable tasks."""
+    """One session: its own counter and its runnable tasks."""
 
-    __slots__ = ("floor", "heap", "name", "size", "stamp", "vtime")
+    __slots__ = ("floor", "ident", "tasks", "vtime")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
+        self.ident = next(_groups)
         self.vtime = 0.0
         self.floor = 0.0
-        self.size = 0
-        self.stamp = 0
-        self.heap: list[tuple[float, int, int, Task]] = []
-
-    def push(self, task: Task) -> None:
-        task.stamp += 1
-        heapq.heappush(self.heap, (task.vtime, task.ident, task.stamp, task))
-
-    def first(self) -> Task | None:
-        while self.heap and self.heap[0][2] != self.heap[0][3].stamp:
-            heapq.heappop(self.heap)
-        return self.heap[0][3] if self.heap else None
+        """The least counter of its tasks, as far as it was ever known: where a newcomer begins."""
+        self.tasks: Order[float, Task] = Order()
 
 
 class Fair:
@@ -44,36 +55,30 @@ class Fair:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
-        self._heap: list[tuple[float, int, str]] = []
-        self._tasks: set[Task] = set()
+        self._order: Order[float, _Group] = Order()
+        """Sessions with a task that can run."""
+        self._count = 0
         self._floor = 0.0
-        self._stamps = 0
+        self._many = KEPT
+        """So many sessions are looked through for idle ones when there is one more."""
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return self._count
 
     def add(self, task: Task) -> None:
         """See Policy. The counters are raised to the minimum of those that are there."""
         group = self._groups.get(task.group)
         if group is None:
-            group = self._groups[task.group] = _Group(task.group)
-        if not group.size:
+            group = self._groups[task.group] = _Group()
+        if not len(group.tasks):
             group.vtime = max(group.vtime, self._floor)
-        first = group.first()
-        group.floor = max(group.floor, first.vtime) if first else group.floor
+        self._raise(group)
         task.vtime = max(task.vtime, group.floor)
         self._insert(task, group)
 
     def remove(self, task: Task) -> None:
         """See Policy."""
-        if task not in self._tasks:
-            return
-        self._tasks.discard(task)
-        task.stamp += 1
-        group = self._groups[task.group]
-        group.size -= 1
-        if not group.size:
-            group.stamp = 0
+        if self._take(task):
             self._forget()
 
     def lag(self, task: Task) -> float:
@@ -86,23 +91,13 @@ class Fair:
         task.vtime = 0.0
         self.add(task)
         if lag:
-            self.park(task)
             task.vtime += lag
-            self.unpark(task)
+            self._groups[task.group].tasks.put(task, task.vtime)
 
     def pick(self) -> Task | None:
         """See Policy."""
-        while self._heap:
-            _, stamp, name = self._heap[0]
-            group = self._groups.get(name)
-            if group is None or group.stamp != stamp:
-                heapq.heappop(self._heap)
-                continue
-            task = group.first()
-            if task is not None:
-                return task
-            heapq.heappop(self._heap)
-        return None
+        group = self._order.first()
+        return group.tasks.first() if group is not None else None
 
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
@@ -116,11 +111,11 @@ class Fair:
         if group is None:
             return
         group.vtime += cost / (FOREGROUND if task.foreground else 1.0)
-        if group.size:
-            self._raise_floor(group)
-            self._push(group)
-        if task in self._tasks:
-            group.push(task)
+        if task in group.tasks:
+            group.tasks.put(task, task.vtime)
+        if len(group.tasks):
+            self._order.put(group, group.vtime)
+            self._raise(group)
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: who is behind is next when a lease ends."""
@@ -130,40 +125,42 @@ class Fair:
         """See Policy: its quantum is all it gets."""
 
     def park(self, task: Task) -> None:
-        """See Policy: out of the heaps, its group's counter untouched."""
-        if task in self._tasks:
-            self._tasks.discard(task)
-            task.stamp += 1
-            self._groups[task.group].size -= 1
+        """See Policy: out of the order, its group's counter untouched."""
+        self._take(task)
 
     def unpark(self, task: Task) -> None:
         """See Policy."""
         self._insert(task, self._groups[task.group])
 
     def _insert(self, task: Task, group: _Group) -> None:
-        self._tasks.add(task)
-        group.size += 1
-        group.push(task)
-        self._push(group)
+        self._count += task not in group.tasks
+        group.tasks.put(task, task.vtime)
+        self._order.put(group, group.vtime)
 
-    def _push(self, group: _Group) -> None:
-        self._stamps += 1
-        group.stamp = self._stamps
-        heapq.heappush(self._heap, (group.vtime, group.stamp, group.name))
+    def _take(self, task: Task) -> bool:
+        group = self._groups.get(task.group)
+        if group is None or task not in group.tasks:
+            return False
+        self._count -= 1
+        group.tasks.drop(task)
+        if not len(group.tasks):
+            self._order.drop(group)
+        return True
 
-    def _raise_floor(self, group: _Group) -> None:
-        first = group.first()
-        if first is not None:
-            group.floor = max(group.floor, first.vtime)
-        self._floor = max(self._floor, min(group.vtime, self._lowest()))
-
-    def _lowest(self) -> float:
-        task = self.pick()
-        return self._groups[task.group].vtime if task is not None else 0.0
+    def _raise(self, group: _Group) -> None:
+        """The least counters that there are: newcomers begin there."""
+        task, lowest = group.tasks.first(), self._order.first()
+        if task is not None:
+            group.floor = max(group.floor, task.vtime)
+        if lowest is not None:
+            self._floor = max(self._floor, lowest.vtime)
 
     def _forget(self) -> None:
-        """Sessions that are idle and not ahead of the floor carry no information: forget them."""
-        if len(self._groups) > 64 + 2 * len(self._tasks):
-            idle = [name for name, group in self._groups.items() if not group.size and group.vtime <= self._floor]
-            for name in idle:
-                del self._groups[name]
+        """Sessions that are idle and not ahead of the floor carry no information: forget them. Looked for
+        when their number has doubled, so that it costs the same for any number."""
+        if len(self._groups) <= self._many:
+            return
+        idle = [name for name, group in self._groups.items() if not len(group.tasks) and group.vtime <= self._floor]
+        for name in idle:
+            del self._groups[name]
+        self._many = KEPT + 2 * len(self._groups)

@@ -1,8 +1,13 @@
-"""First come, first served: who became a process first runs until it blocks or ends."""
+"""First come, first served: who became a process first runs until it blocks or ends. Source: the batch
+systems before time sharing; Conway, Maxwell and Miller, "Theory of Scheduling" (1967), chapter 8.
 
-import heapq
+A long job holds up all behind it (the convoy); nobody's service is ever interrupted. Nice values mean
+nothing.
+"""
+
 import itertools
 
+from llmsh.kernel.sched.order import Order
 from llmsh.kernel.sched.policy import Task
 
 _arrivals = itertools.count(1)
@@ -16,23 +21,20 @@ class Fcfs:
     yields = True
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Task]] = []
-        self._tasks: set[Task] = set()
+        self._order: Order[float, Task] = Order()
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._order)
 
     def add(self, task: Task) -> None:
         """See Policy."""
         if not task.arrival:
             task.arrival = next(_arrivals)
-        self._tasks.add(task)
-        self._push(task)
+        self._order.put(task, float(task.arrival))
 
     def remove(self, task: Task) -> None:
         """See Policy."""
-        self._tasks.discard(task)
-        task.stamp += 1
+        self._order.drop(task)
 
     def lag(self, task: Task) -> float:
         """Places are global: a task keeps its own wherever it goes."""
@@ -44,9 +46,7 @@ class Fcfs:
 
     def pick(self) -> Task | None:
         """See Policy."""
-        while self._heap and self._heap[0][1] != self._heap[0][2].stamp:
-            heapq.heappop(self._heap)
-        return self._heap[0][2] if self._heap else None
+        return self._order.first()
 
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
@@ -64,12 +64,8 @@ class Fcfs:
 
     def park(self, task: Task) -> None:
         """See Policy."""
-        self.remove(task)
+        self._order.drop(task)
 
     def unpark(self, task: Task) -> None:
         """See Policy."""
         self.add(task)
-
-    def _push(self, task: Task) -> None:
-        task.stamp += 1
-        heapq.heappush(self._heap, (task.arrival, task.stamp, task))

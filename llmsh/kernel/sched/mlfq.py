@@ -34,7 +34,7 @@ class Mlfq:
     yields = True
 
     def __init__(self) -> None:
-        self._order: Order[tuple[int, float]] = Order()
+        self._order: Order[tuple[int, float], Task] = Order()
 
     def __len__(self) -> int:
         return len(self._order)

@@ -4,12 +4,28 @@ Decide, then do, then account: the dispatcher asks `pick`, grants a lease, and c
 granted; what was granted and not used is given back by a negative charge.
 """
 
+from math import inf
 from typing import Protocol
 
 from llmsh.abi.nice import weight
 
 FOREGROUND = 8.0
 """What the foreground's weight is multiplied by."""
+
+
+class Goal:
+    """What a process has stated: when it wants to be done, or what being done is worth to it."""
+
+    __slots__ = ("due", "late", "left", "value")
+
+    def __init__(self, due: float = inf, value: float = 0.0, left: float = 1.0) -> None:
+        self.due = due
+        """The moment, on the kernel's clock, by which it should have ended; inf for none."""
+        self.value = value
+        self.late = False
+        """The moment has passed, or it cannot be met and it runs all the same."""
+        self.left = left
+        """The work that is expected still, in generated tokens; what is granted is taken off."""
 
 
 class Task:
@@ -21,13 +37,13 @@ class Task:
         "boost",
         "era",
         "foreground",
+        "goal",
         "group",
         "ident",
         "level",
         "nice",
         "served",
         "since",
-        "stamp",
         "vtime",
     )
 
@@ -43,12 +59,12 @@ class Task:
         """What the input that is still to be computed will cost, in tokens."""
         self.since = 0.0
         """When it last became runnable or last made a token."""
+        self.goal: Goal | None = None
         self.era = 0
         """Which policy of its core the account below belongs to."""
         # Set by the policy.
         self.arrival = self.level = 0
         self.vtime = self.served = 0.0
-        self.stamp = 0
 
     @property
     def weight(self) -> float:

@@ -22,7 +22,7 @@ class Rr:
     yields = False
 
     def __init__(self) -> None:
-        self._order: Order[float] = Order()
+        self._order: Order[float, Task] = Order()
 
     def __len__(self) -> int:
         return len(self._order)

@@ -1,0 +1,219 @@
+"""The policy `deadline`: order, admission by what was measured, and what becomes of who is late."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from llmsh.abi.errors import Error
+from llmsh.drivers.fakecore import Options
+from llmsh.kernel.sched import Goal, Task
+from llmsh.kernel.sched.deadline import Deadline
+from llmsh.kernel.settings import Settings
+from tests.support.machine import Client, Machine
+
+WIDE = Options(cells=100_000, context=20_000)
+"""A token takes 5 ms alone: 200 a second."""
+
+
+def task(ident: int, due: float = inf, value: float = 0.0, left: float = 100.0) -> Task:
+    made = Task(ident, "a")
+    if due < inf or value:
+        made.goal = Goal(due, value, left)
+    return made
+
+
+def queue(*tasks: Task) -> Deadline:
+    made = Deadline()
+    for each in tasks:
+        made.add(each)
+    return made
+
+
+def order(policy: Deadline) -> list[int]:
+    """Who is served when each runs until its end."""
+    out = []
+    while (found := policy.pick()) is not None:
+        out.append(found.ident)
+        policy.remove(found)
+    return out
+
+
+def machine(policy: str = "deadline", **options: Any) -> Machine:
+    return Machine(WIDE._replace(**options), settings=Settings(strict=True, policy=policy))
+
+
+def measured(policy: str = "deadline", **options: Any) -> tuple[Machine, Client]:
+    """A machine on which it is known how fast a sequence is alone."""
+    m = machine(policy, **options)
+    client = m.client()
+    pid = client.run("ask", params={"max_tokens": 20})
+    m.clock.run_until(lambda: client.exited(pid) is not None)
+    return m, client
+
+
+def run(client: Client, tokens: int, **params: Any) -> int:
+    return client.run("ask", "x", params={"max_tokens": tokens, **params})
+
+
+def ended(m: Machine, client: Client, pids: list[int]) -> list[int]:
+    """The same pids in the order in which they end."""
+    m.clock.run_until(lambda: all(map(client.exited, pids)))
+    return [event["pid"] for event in client.events if event["ev"] == "exit" and event["pid"] in pids]
+
+
+# The order.
+
+
+def test_deadlines_then_values_then_the_late_then_the_others() -> None:
+    late = task(3, due=1.0)
+    assert late.goal is not None
+    late.goal.late = True
+    assert order(queue(task(1), task(2, value=1.0), late, task(4, due=50.0), task(5, due=20.0))) == [5, 4, 2, 3, 1]
+
+
+def test_value_counts_by_the_work_that_is_left() -> None:
+    policy = queue(task(1, value=8.0, left=100), task(2, value=4.0, left=20), task(3, value=1.0, left=100))
+    assert order(policy) == [2, 1, 3]
+
+
+def test_who_is_served_has_less_left_and_so_stays_first() -> None:
+    one, two = task(1, value=5.0, left=100), task(2, value=4.9, left=100)
+    policy = queue(one, two)
+    assert one.goal is not None
+    one.goal.left -= 16
+    policy.charge(one, 16.0)
+    assert policy.pick() is one
+
+
+def test_those_without_a_goal_share_as_under_fair() -> None:
+    policy = queue(Task(1, "a"), Task(2, "b"))
+    got = {1: 0, 2: 0}
+    for _ in range(100):
+        found = policy.pick()
+        assert found is not None
+        policy.charge(found, 16.0)
+        got[found.ident] += 1
+    assert got == {1: 50, 2: 50}
+
+
+def test_only_a_nearer_goal_takes_a_seat() -> None:
+    policy = Deadline()
+    near, far, none, other = task(1, due=5.0), task(2, due=9.0), task(3), task(4)
+    assert policy.preempts(near, far)
+    assert policy.preempts(far, none)
+    assert not policy.preempts(far, near)
+    assert not policy.preempts(none, other)
+
+
+# In a whole kernel.
+
+
+def test_the_earliest_deadline_is_done_first_whoever_came_first() -> None:
+    m, client = measured()
+    pids = [run(client, 200), run(client, 200, deadline=60), run(client, 200, deadline=20), run(client, 200, value=1)]
+    assert ended(m, client, pids) == [pids[2], pids[1], pids[3], pids[0]]
+    m.sound()
+
+
+def test_what_is_admitted_is_met_and_what_cannot_be_is_refused_with_the_figures() -> None:
+    m, client = measured()
+    began = m.clock.now()
+    pids = [run(client, 400, deadline=10 - n) for n in range(3)]
+    with pytest.raises(Error) as caught:
+        run(client, 1200, deadline=10)
+    assert caught.value.code == "EBUSY"
+    assert "1205 tokens of work and 1215 before it, at 200.0 a second, take 12.1 s" in caught.value.detail
+    with pytest.raises(Error, match="305 tokens of work at 200"):
+        run(client, 300, deadline=1)
+    assert ended(m, client, pids) == pids[::-1]
+    assert m.clock.now() - began < 8
+    assert run(client, 1200, deadline=10) > 0, "the others are done"
+
+
+def test_who_would_break_another_promise_is_refused() -> None:
+    _, client = measured()
+    run(client, 1000, deadline=6)
+    with pytest.raises(Error, match="405 tokens of work and 1005 due by a deadline that it would break"):
+        run(client, 400, deadline=3)
+    assert run(client, 100, deadline=3)
+
+
+def test_on_two_cores_there_is_room_for_two() -> None:
+    m, client = measured(cores=2)
+    assert run(client, 1000, deadline=6)
+    assert run(client, 1000, deadline=6)
+    with pytest.raises(Error, match="on 2 cores"):
+        run(client, 600, deadline=6)
+    m.sound()
+
+
+def test_late_runs_it_all_the_same_marked_and_behind_the_others() -> None:
+    m, client = measured()
+    late = run(client, 400, deadline=1, late=True)
+    assert client.row(late)["deadline"] == "late"
+    other = run(client, 400, deadline=5)
+    assert client.row(other)["deadline"] == 5
+    m.go(1)
+    assert client.row(other)["deadline"] == pytest.approx(4)
+    assert ended(m, client, [late, other]) == [other, late]
+
+
+def test_a_deadline_that_passes_unmet_is_marked_and_stops_nobody() -> None:
+    """Nothing is measured when the first comes: it is admitted unseen."""
+    m = machine()
+    client = m.client()
+    first = run(client, 2000, deadline=3)
+    assert client.row(first)["deadline"] == 3
+    m.go(1)
+    assert client.row(first)["deadline"] == "late", "marked as soon as the rate is known, not when it has passed"
+    second = run(client, 300, deadline=4)
+    assert ended(m, client, [first, second]) == [second, first]
+
+
+def test_a_guess_that_was_too_low_is_late_when_the_time_has_passed() -> None:
+    m, client = measured()
+    pid = client.run("ask", "x")  # no limit: as many tokens as the last had are expected
+    m.go(0.5)
+    assert client.row(pid)["deadline"] is None
+    pid = client.run("ask", "x", params={"deadline": 2})
+    m.go(1)
+    assert client.row(pid)["deadline"] == pytest.approx(1)
+    m.go(2)
+    assert client.row(pid)["deadline"] == "late"
+
+
+def test_under_another_policy_a_deadline_is_shown_and_orders_nobody() -> None:
+    m, client = measured("fcfs")
+    client.run("ask", "x", params={"max_tokens": 300})
+    pid = run(client, 10_000, deadline=1)
+    assert client.row(pid)["deadline"] == 1
+    m.go(2)
+    assert client.row(pid)["deadline"] == "late"
+
+
+def test_after_a_switch_those_who_run_are_in_the_order_of_their_goals() -> None:
+    m, client = measured("fair")
+    pids = [run(client, 400), run(client, 400, value=1), run(client, 400, deadline=60)]
+    m.go(0.5)
+    client.call("sched", policy="deadline")
+    assert ended(m, client, pids) == pids[::-1]
+
+
+def test_those_without_a_goal_are_not_forgotten() -> None:
+    m = Machine(WIDE, settings=Settings(strict=True, policy="deadline", starvation_s=5))
+    client = m.client()
+    plain = run(client, 1000)
+    run(client, 10_000, deadline=1000)
+    m.go(4)
+    before = client.row(plain)["tokens_out"]
+    m.go(6)
+    assert client.row(plain)["tokens_out"] > before
+
+
+@pytest.mark.parametrize("params", [{"deadline": -1}, {"deadline": "soon"}, {"value": -2}, {"late": 1}])
+def test_what_is_no_goal_is_refused(params: dict[str, Any]) -> None:
+    _, client = measured()
+    with pytest.raises(Error) as caught:
+        client.run("ask", params=params)
+    assert caught.value.code == "EINVAL"
