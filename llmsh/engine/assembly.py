@@ -36,9 +36,10 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
         exact = index == lease.EXACT
         return Core(model, index, options.cells, 1 if exact else slots, threads=team.alone, page=page)
 
-    cache = Cache(make, count, 0, model.share)
+    cache = Cache(make, count, 0, True)
     cells = cache.cores[0].core.cells
     context = cache.context = min(cells, model.trained) if model.trained > 0 else cells
+    cache.share = model.shares(context)
     Control(model, options.control_fd).start()
     channel.send(
         lease.Ready(
@@ -52,7 +53,7 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
             threads_batch=options.threads_batch,
             vocab=model.size,
             token_bytes=model.longest,
-            share=model.share,
+            share=cache.share,
             template=bool(model.template()),
             description=model.description(),
             cores=count,

@@ -34,7 +34,7 @@ class Cache:
         self.context = context
         self._make = make
         self._count = count
-        self._share = share
+        self.share = share
         self._steps = 0
         """Steps of EXACT so far: numbers go on when it is made again."""
 
@@ -75,6 +75,8 @@ class Cache:
             return
         home = self.home(sequence)
         keep = min(keep, sequence.computed)
+        if keep < sequence.computed and not self.share:
+            keep = 0
         if not home.core.remove(sequence.slot, keep):
             keep = 0
             home.core.remove(sequence.slot, 0)
@@ -89,7 +91,7 @@ class Cache:
                 child.image, child.saved, child.saved_at = parent.image, parent.saved, parent.saved_at
             return
         end = min(parent.computed, len(child.log))
-        if parent.slot is None or parent.exact or not self._share or end < 1:
+        if parent.slot is None or parent.exact or not self.share or end < 1:
             return
         if self.home(parent).free:
             self._share_cells(parent, child, end)
@@ -146,6 +148,11 @@ class Cache:
         image = home.core.save(scratch)
         home.core.remove(scratch, 0)
         return image
+
+    def clip(self, sequence: Sequence, keep: int) -> None:
+        """An image is to hold no position from `keep` on; one that cannot be cut is worth nothing then."""
+        if keep < sequence.saved:
+            sequence.saved = keep if self.share else 0
 
     def load(self, sequence: Sequence, donor: Sequence | None = None) -> str:
         """Put the image back, behind the cells of `donor`; empty, or what is wrong (the image is kept then)."""

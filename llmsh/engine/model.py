@@ -32,7 +32,8 @@ class Model:
         self.bos = int(C.llama_vocab_bos(self.vocab))
         self.eos = int(C.llama_vocab_eos(self.vocab))
         self.add_bos = bool(C.llama_vocab_get_add_bos(self.vocab)) and self.bos >= 0
-        self.share = not (C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
+        self._states = bool(C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
+        self._window = int(C.llama_model_n_swa(self.handle))
         self.bytes = int(C.llama_model_size(self.handle))
         self.probe: Any = None
         """Kept here by grammar.py: it is the same for every grammar."""
@@ -74,6 +75,14 @@ class Model:
         C.llama_model_desc(self.handle, buffer, 256)
         return _text(buffer.value)
 
+    def shares(self, context: int) -> bool:
+        """Whether sequences of at most `context` tokens can share cells and be cut anywhere.
+
+        Not where a state stands for all tokens so far (recurrent models, hybrid ones): it has no beginning that
+        could be kept. Nor where a layer sees a window shorter than the context: llama.cpp gives the cells behind
+        it to others as soon as it needs some, and a sequence that is cut would need them again."""
+        return not self._states and (self._window <= 0 or self._window >= context)
+
     def _number(self, key: str, default: int) -> int:
         buffer = ctypes.create_string_buffer(128)
         C.llama_model_meta_val_str(self.handle, b"general.architecture", buffer, 128)
@@ -81,12 +90,22 @@ class Model:
         n = C.llama_model_meta_val_str(self.handle, name, buffer, 128)
         return int(buffer.value) if n > 0 and buffer.value.isdigit() else default
 
+    def _heads_kv(self) -> int:
+        """Heads with keys and values, of all layers together: some layers of a hybrid model have none."""
+        buffer = ctypes.create_string_buffer(4096)
+        C.llama_model_meta_val_str(self.handle, b"general.architecture", buffer, 128)
+        n = C.llama_model_meta_val_str(self.handle, buffer.value + b".attention.head_count_kv", buffer, 4096)
+        if 0 < n < 4096 and buffer.value.startswith(b"["):
+            return sum(int(each) for each in buffer.value.strip(b"[]").split(b",") if each.strip().isdigit())
+        return int(C.llama_model_n_head_kv(self.handle)) * int(C.llama_model_n_layer(self.handle))
+
     def cell_bytes(self) -> int:
-        """Bytes of one cell: keys and values of every layer, two bytes a number."""
+        """Bytes of one cell: keys and values of every layer, two bytes a number. 0 for a recurrent model: its
+        state takes the same room whatever the length."""
         heads = max(1, int(C.llama_model_n_head(self.handle)))
         width = int(C.llama_model_n_embd(self.handle)) // heads
         each = self._number("attention.key_length", width) + self._number("attention.value_length", width)
-        return 2 * each * int(C.llama_model_n_head_kv(self.handle)) * int(C.llama_model_n_layer(self.handle))
+        return 2 * each * self._heads_kv()
 
     def tokenize(self, text: str) -> list[int]:
         """Text to tokens; special tokens in it are text."""
@@ -99,6 +118,12 @@ class Model:
             buffer = (C.llama_token * room)()
             n = C.llama_tokenize(self.vocab, data, len(data), buffer, room, False, False)
         return list(buffer[: max(0, n)])
+
+    def close(self) -> None:
+        """Give the memory back; nothing of it may be used any more."""
+        C.llama_model_free(self.handle)
+        self.handle = None
+        os.close(self._fd)
 
 
 def _open(path: str) -> int:

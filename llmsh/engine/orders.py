@@ -183,7 +183,7 @@ class Orders:
             return f"cut at {at}, the log is {len(sequence.log)} long"
         sequence.forget(at)
         if sequence.saved >= 0:
-            sequence.saved = min(sequence.saved, max(0, at - 1))
+            self._cache.clip(sequence, max(0, at - 1))
         else:
             self._cache.trim(sequence, max(0, at - 1))
             self._cache.vacate(sequence)

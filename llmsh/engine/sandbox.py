@@ -3,7 +3,7 @@
 Each is done where the kernel of this machine allows it; `enter` says what was not possible. After
 it the process can open no socket, start no program, gain nothing by a setuid file, and (with
 Landlock, Linux 5.13) read only the model, its own program and the system's libraries, and write
-nothing. Sources: prctl(2), seccomp(2), landlock(7). It knows nothing of models.
+nothing, or only in the one folder it is given. Sources: prctl(2), seccomp(2), landlock(7). It knows nothing of models.
 """
 
 import ctypes
@@ -31,6 +31,8 @@ _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16
 """Offsets in struct seccomp_data; the first argument's low half."""
 _READ = 1 << 2 | 1 << 3
 """LANDLOCK_ACCESS_FS_READ_FILE, READ_DIR."""
+_WRITE = _READ | 1 << 1 | 1 << 5 | 1 << 8
+"""The same, WRITE_FILE, REMOVE_FILE, MAKE_REG."""
 _ALL = (1 << 13) - 1
 """Every right of Landlock's first version."""
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
@@ -47,13 +49,14 @@ def lower() -> None:
         pass  # a container may refuse either; both are courtesies
 
 
-def enter(model: str) -> list[str]:
-    """Give up what an engine has no use for; what this machine does not let us give up."""
+def enter(model: str, folder: str = "") -> list[str]:
+    """Give up what an engine has no use for; what this machine does not let us give up. `folder`: where
+    files may be made, empty for nowhere."""
     missing: list[str] = []
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         missing.append("no_new_privs")
-    if not _files(model):
+    if not _files(model, folder):
         missing.append("file limits (Landlock)")
     if not (no_tiles() and _calls()):
         missing.append("network limits (seccomp)")
@@ -102,8 +105,8 @@ def _filter(checks: list[bytes]) -> bool:
     return not _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)
 
 
-def _files(model: str) -> bool:
-    """Landlock: read what the interpreter and llama.cpp need and the model; write nothing."""
+def _files(model: str, folder: str) -> bool:
+    """Landlock: read what the interpreter and llama.cpp need and the model; write in the folder only."""
     attr = struct.pack("Q", _ALL)
     ruleset = _libc.syscall(_CREATE, attr, len(attr), 0)
     if ruleset < 0:
@@ -112,16 +115,19 @@ def _files(model: str) -> bool:
     folders = {*sys.path, sys.prefix, sys.base_prefix, here, "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys"}
     for path in (*folders, model, "/dev/null", "/dev/urandom"):
         _allow(ruleset, path)
+    if folder:
+        _allow(ruleset, folder, _WRITE)
     done = not _libc.syscall(_RESTRICT, ruleset, 0)
     os.close(ruleset)
     return done
 
 
-def _allow(ruleset: int, path: str) -> None:
+def _allow(ruleset: int, path: str, inside: int = _READ) -> None:
+    """Allow reading a file, or `inside` below a folder."""
     try:
         fd = os.open(path or ".", os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    rights = _READ if os.path.isdir(path or ".") else 1 << 2
+    rights = inside if os.path.isdir(path or ".") else 1 << 2
     _libc.syscall(_ADD, ruleset, 1, struct.pack("=Qi", rights, fd), 0)
     os.close(fd)

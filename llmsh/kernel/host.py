@@ -414,6 +414,8 @@ class Host:
             return
         holder, ended = entry
         self._tax.copied(message.cells, message.ms)
+        if not self.facts.share and holder.q == message.q and not holder.image:
+            holder.computed = min(holder.computed, message.cells)  # what was cut off took the rest with it
         ended(holder, message.op, message.error, message.scores)
         self._plan(self.cores[holder.core])
 

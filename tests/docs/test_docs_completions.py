@@ -54,7 +54,7 @@ def complete(tmp_path: Path, *words: str) -> set[str]:
 
 def test_bash_completes_commands_options_verbs_and_values(tmp_path: Path, xdg: Path) -> None:
     assert complete(tmp_path, "ren") == {"renice"}
-    assert complete(tmp_path, "model", "") == {"add", "pull", "ls", "rm", "info"}
+    assert complete(tmp_path, "model", "") == {"add", "pull", "ls", "rm", "info", "tune"}
     assert complete(tmp_path, "ps", "--so") == {"--sort"}
     assert complete(tmp_path, "kill", "-s", "ST") == {"STOP"}
     assert complete(tmp_path, "kill", "-s", "KI") == {"KILL"}

@@ -17,6 +17,7 @@ from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule
 
 from llmsh.kernel import watchdog
 from llmsh.kernel.settings import Settings
+from tests.support import tinykinds
 from tests.support.leaseplay import Leases
 from tests.support.llamamachine import LlamaMachine
 from tests.support.machine import Client
@@ -149,14 +150,19 @@ def undisturbed(model: Path) -> dict[Job, End]:
     return ends
 
 
-@pytest.fixture
-def llama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[LlamaLeases]:
+def on(model: Path, monkeypatch: pytest.MonkeyPatch) -> type[LlamaLeases]:
     """The play on a model, with hangs that are found in time for a test."""
     monkeypatch.setattr(watchdog, "SILENCE_S", 1.0)
     monkeypatch.setattr(watchdog, "ASKED_S", 1.0)
-    LlamaLeases.model = make(tmp_path / "tiny.gguf")
-    LlamaLeases.calm = undisturbed(LlamaLeases.model)
+    LlamaLeases.model = model
+    LlamaLeases.calm = undisturbed(model)
     return LlamaLeases
+
+
+@pytest.fixture
+def llama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[LlamaLeases]:
+    """The play on the tiny model."""
+    return on(make(tmp_path / "tiny.gguf"), monkeypatch)
 
 
 def play(machine: type[LlamaLeases], examples: int, steps: int) -> None:
@@ -177,6 +183,13 @@ def play(machine: type[LlamaLeases], examples: int, steps: int) -> None:
 
 def test_whatever_happens_on_llama(llama: type[LlamaLeases]) -> None:
     play(llama, examples=10, steps=25)
+
+
+@pytest.mark.parametrize("kind", tinykinds.KINDS)
+def test_whatever_happens_on_a_model_that_cannot_share(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(on(tinykinds.make(tmp_path / "tiny.gguf", kind), monkeypatch), examples=3, steps=20)
 
 
 @pytest.mark.soak

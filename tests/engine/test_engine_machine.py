@@ -9,7 +9,7 @@ import socket
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +34,7 @@ from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
 from llmsh.engine.sequence import Sequence
 from llmsh.engine.step import Stepper
+from tests.support import tinykinds
 from tests.support.tinymodel import make
 
 CELLS = 256
@@ -42,9 +43,11 @@ QS = st.integers(1, 6)
 
 
 @cache
-def model() -> Model:
+def model(kind: str) -> Model:
+    """The tiny model, or one of another kind."""
     with tempfile.TemporaryDirectory() as folder:
-        return Model(str(make(Path(folder) / "tiny.gguf")))
+        path = Path(folder) / "tiny.gguf"
+        return Model(str(tinykinds.make(path, kind) if kind else make(path)))
 
 
 CORES = (0, 1, lease.EXACT)
@@ -52,6 +55,8 @@ CORES = (0, 1, lease.EXACT)
 
 class Machine(RuleBasedStateMachine):
     """A kernel that may say anything; `halted` and `open` are what it has heard."""
+
+    kind: ClassVar[str] = ""
 
     @initialize()
     def start(self) -> None:
@@ -64,9 +69,9 @@ class Machine(RuleBasedStateMachine):
         self.kernel = ours
         self.kernel.setblocking(False)
         self.channel = Channel(theirs.detach())
-        self.cache = Cache(self.make, 2, CELLS, True)
-        self.orders = Orders(model(), self.cache, self.channel)
-        self.stepper = Stepper(model(), self.cache, self.orders, self.channel, Fault())
+        self.cache = Cache(self.make, 2, CELLS, model(self.kind).shares(CELLS))
+        self.orders = Orders(model(self.kind), self.cache, self.channel)
+        self.stepper = Stepper(model(self.kind), self.cache, self.orders, self.channel, Fault())
         self.unpacker = lease.Unpacker()
         self.leases: dict[int, int] = {}
         self.ops: set[int] = set()
@@ -74,7 +79,8 @@ class Machine(RuleBasedStateMachine):
         self.last = dict.fromkeys(CORES, 0)
 
     def make(self, index: int) -> Core:
-        return Core(model(), index, CELLS, 1 if index == lease.EXACT else SLOTS, threads=(1, 1), page=self.page)
+        slots = 1 if index == lease.EXACT else SLOTS
+        return Core(model(self.kind), index, CELLS, slots, threads=(1, 1), page=self.page)
 
     def teardown(self) -> None:
         try:
@@ -251,7 +257,9 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.llama
-def test_messages_in_any_order_leave_the_books_right() -> None:
+@pytest.mark.parametrize("kind", ["", *tinykinds.KINDS])
+def test_messages_in_any_order_leave_the_books_right(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "kind", kind)
     run_state_machine_as_test(
         Machine,
         settings=settings(

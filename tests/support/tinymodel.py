@@ -9,6 +9,7 @@ greedy text is printable ASCII without meaning; ends of text come only when a te
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -55,18 +56,14 @@ def pieces() -> list[bytes]:
     return words + [b""] * len(SPECIAL)
 
 
-def make(path: Path, *, ctx: int = 2048, seed: int = 1, bos: bool = False, template: str = TEMPLATE) -> Path:
-    """Write the model."""
+def begin(path: Path, architecture: str, *, ctx: int, bos: bool = False, template: str = TEMPLATE) -> gguf.GGUFWriter:
+    """A file of that architecture with everything that is the same in all of them."""
     tokens, kinds, merges = _vocabulary()
-    writer = gguf.GGUFWriter(str(path), "llama")
+    writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_name("tiny")
     writer.add_context_length(ctx)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(INNER)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(HEADS)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("gpt2")
@@ -80,25 +77,45 @@ def make(path: Path, *, ctx: int = 2048, seed: int = 1, bos: bool = False, templ
     writer.add_add_bos_token(bos)
     if template:
         writer.add_chat_template(template)
-    _weights(writer, tokens, np.random.default_rng(seed))
+    return writer
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
+    """Write what was added."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def words(random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A row a token. Control characters, bytes over 127 and special tokens never win by themselves."""
+    tokens = _vocabulary()[0]
+    out = random.normal(0, 1.0, (len(tokens), WIDTH)).astype(np.float32)
+    for i, token in enumerate(tokens):
+        if token in SPECIAL or not all(char == "Ġ" or " " < char < "\x7f" for char in token):
+            out[i] = 0
+    return out
+
+
+def make(path: Path, *, ctx: int = 2048, seed: int = 1, bos: bool = False, template: str = TEMPLATE) -> Path:
+    """Write the model."""
+    writer = begin(path, "llama", ctx=ctx, bos=bos, template=template)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    _weights(writer, np.random.default_rng(seed))
+    finish(writer)
     return path
 
 
-def _weights(writer: gguf.GGUFWriter, tokens: list[str], random: np.random.Generator) -> None:
+def _weights(writer: gguf.GGUFWriter, random: np.random.Generator) -> None:
     def tensor(name: str, *shape: int, scale: float) -> None:
         writer.add_tensor(name, random.normal(0, scale, shape).astype(np.float32))
 
-    tensor("token_embd.weight", len(tokens), WIDTH, scale=1.0)
-    out = random.normal(0, 1.0, (len(tokens), WIDTH)).astype(np.float32)
-    for i, token in enumerate(tokens):
-        # Control characters, bytes over 127 and special tokens never win by themselves.
-        if token in SPECIAL or not all(char == "Ġ" or " " < char < "\x7f" for char in token):
-            out[i] = 0
-    writer.add_tensor("output.weight", out)
+    tensor("token_embd.weight", len(_vocabulary()[0]), WIDTH, scale=1.0)
+    writer.add_tensor("output.weight", words(random))
     writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
     for layer in range(LAYERS):
         name = f"blk.{layer}."

@@ -150,6 +150,25 @@ def put(folder: str, name: str, file: IO[bytes], size: int, progress: Progress, 
     return look(name)
 
 
+def adopt(folder: str, name: str, path: str, **fields: str) -> Model:
+    """Takes a file into the store as `name` without copying it: it lies on the same disk, and is gone from `path`
+    afterwards. The caller holds the lock. What fails leaves the name as it was."""
+    from hashlib import file_digest
+
+    target, note = (os.path.join(folder, name + end) for end in (".gguf", ".toml"))
+    try:
+        gguf.inspect(path)
+        with open(path, "rb") as file:
+            found = file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        _record(note, **{**fields, "sha256": found})
+        os.rename(path, target)
+        _sync(folder)
+    except OSError as exc:
+        raise _named(exc, path) from exc
+    return look(name)
+
+
 def add(path: str, name: str, progress: Progress, *, force: bool = False) -> Model:
     """Copies a GGUF file into the store. Raises Error ENOEXEC for a file that is no model, EEXIST for a name taken."""
     name = check_name(name) if name else name_of(path)

@@ -135,8 +135,8 @@ def test_the_command(xdg: Path, source: Path) -> None:
         (["rm", "../nope"], 2, "model: ../nope: a model's name has"),
         (["pull", "nope"], 1, "model: nope: not a model that pull knows (smollm2)"),
         (["pull"], 2, "model: pull: NAME expected"),
-        (["frobnicate"], 2, "model: frobnicate: one of add, pull, ls, rm, info expected"),
-        ([], 2, "model: one of add, pull, ls, rm, info expected"),
+        (["frobnicate"], 2, "model: frobnicate: one of add, pull, ls, rm, info, tune expected"),
+        ([], 2, "model: one of add, pull, ls, rm, info, tune expected"),
     ],
 )
 def test_what_a_user_does_wrong_is_one_line(xdg: Path, words: list[str], status: int, line: str) -> None:
