@@ -29,6 +29,9 @@ FOLDERS = {
     "XDG_DATA_HOME": "data",
 }
 
+FIXED = {"calibrate": "false"}
+"""A row that does not ask for it is not to be disturbed by measurements of rates."""
+
 
 class Daemon:
     """A running llmshd; a context manager. `options` are keys of llmshd.toml, `units` are names and texts."""
@@ -41,7 +44,7 @@ class Daemon:
             os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
             with open(path, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
                 file.write(text)
-        self.options: dict[str, int | str] = {"cells": CELLS, "sequences": SEQUENCES, "cores": 1, **options}
+        self.options: dict[str, int | str] = {"cells": CELLS, "sequences": SEQUENCES, "cores": 1, **FIXED, **options}
         if model:
             self.options["model"] = model
         self._process: subprocess.Popen[bytes] | None = None

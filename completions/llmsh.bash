@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -115,7 +115,7 @@ _llmsh() {
         lsdev)
             case $before in
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-o --output -n --noheadings --json --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-l --long -o --output -n --noheadings --json --help'; return; fi
             _llmsh_file
             ;;
         model)
@@ -203,6 +203,12 @@ _llmsh() {
             case $before in
             esac
             if [[ $word == -* ]]; then _llmsh_words '-p --pretty -s --since --json --help'; return; fi
+            _llmsh_file
+            ;;
+        vmstat)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n --one-header -t --timestamp --json --help'; return; fi
             _llmsh_file
             ;;
         wait)

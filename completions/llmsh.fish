@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -96,6 +96,7 @@ complete -c llmsh -n '__fish_seen_subcommand_from logs' -s n -l lines -r -d 'onl
 complete -c llmsh -n '__fish_seen_subcommand_from logs' -l help -d 'show this and exit'
 complete -c llmsh -n '__fish_seen_subcommand_from logs' -f -a '(__llmsh_pid)'
 complete -c llmsh -n __fish_is_first_token -a lsdev -d 'list devices: loaded models, their engines and cores'
+complete -c llmsh -n '__fish_seen_subcommand_from lsdev' -s l -l long -d 'with their rates, tokens a second, and the configuration that was chosen by them'
 complete -c llmsh -n '__fish_seen_subcommand_from lsdev' -s o -l output -r -d 'these columns, joined by commas; +COLUMNS adds them'
 complete -c llmsh -n '__fish_seen_subcommand_from lsdev' -s n -l noheadings -d 'no header'
 complete -c llmsh -n '__fish_seen_subcommand_from lsdev' -l json -d 'print one JSON record a line'
@@ -245,6 +246,11 @@ complete -c llmsh -n '__fish_seen_subcommand_from uptime' -s p -l pretty -d 'onl
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -s s -l since -d 'only since when'
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -l json -d 'print one JSON record a line'
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -l help -d 'show this and exit'
+complete -c llmsh -n __fish_is_first_token -a vmstat -d 'report processes, cells, swapping and tokens'
+complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -s n -l one-header -d 'the header once, not once a screen'
+complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -s t -l timestamp -d 'with the time of the day'
+complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -l json -d 'print one JSON record a line'
+complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -l help -d 'show this and exit'
 complete -c llmsh -n __fish_is_first_token -a wait -d 'wait for processes to end; the status is the last one\'s'
 complete -c llmsh -n '__fish_seen_subcommand_from wait' -s n -l next -d 'wait for the first of them to end, not for all'
 complete -c llmsh -n '__fish_seen_subcommand_from wait' -l timeout -r -d 'give up with status 124 after this long'

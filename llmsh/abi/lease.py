@@ -153,9 +153,34 @@ class Drop(_Message, frozen=True):
     op: int
 
 
+class Threads(_Message, frozen=True):
+    """From now on `cores` cores work at once, each on its share of the CPUs, and a step of each has so many
+    threads: one that only generates, and one that computes input. It holds whichever cores they are, also
+    for a moment in which fewer work."""
+
+    cores: int
+    threads: int
+    threads_batch: int
+
+
+class Measure(_Message, frozen=True):
+    """Decode `batch` made-up sequences of `tokens` tokens on a core, again and again for about `ms`
+    milliseconds, as a step on so many threads while `cores` cores work. Each decode is a STEP without rows;
+    DONE (of q 0) has its milliseconds as scores. It ends early when there is anything else to do."""
+
+    core: int
+    cores: int
+    threads: int
+    batch: int
+    tokens: int
+    ms: int
+    op: int
+
+
 Operation = Cut | Fork | Save | Move | Load | Score | Drop
-"""What DONE answers."""
-ToEngine = Open | Answer | Feed | Lease | Halt | Operation
+"""What DONE answers, beside MEASURE."""
+ToSequence = Open | Answer | Feed | Lease | Halt | Operation
+ToEngine = ToSequence | Threads | Measure
 
 
 # Engine to kernel, data channel.
@@ -167,7 +192,8 @@ that end no UTF-8 sequence midway."""
 
 class Step(_Message, frozen=True):
     """What one decode made: `no` counts decodes of this core from 1, `rows` the tokens, `fed` (q, n) how
-    many input tokens were computed, `ms` how long it took, `used` the core's cells in use."""
+    many input tokens were computed, `ms` how long it took, `used` the core's cells in use, `threads` how
+    many threads it had, `busy` how many cores worked (0: nobody counted)."""
 
     core: int
     no: int
@@ -175,6 +201,8 @@ class Step(_Message, frozen=True):
     rows: list[Row]
     fed: list[tuple[int, int]]
     used: int
+    threads: int = 0
+    busy: int = 0
 
 
 LIMIT, STOP, EOS, GRAMMAR, REVOKED, NOCELL, FAULT = "limit", "stop", "eos", "grammar", "revoked", "nocell", "fault"
@@ -193,7 +221,7 @@ class Halted(_Message, frozen=True):
 
 class Done(_Message, frozen=True):
     """An operation ended; `error` empty is success, `cells` what q holds now, `ms` how long the copy of a
-    SAVE, MOVE or LOAD took."""
+    SAVE, MOVE or LOAD took, `share` which part of their time the threads of a MEASURE ran."""
 
     op: int
     q: int
@@ -201,6 +229,7 @@ class Done(_Message, frozen=True):
     error: str = ""
     scores: list[float] = []
     ms: float = 0.0
+    share: float = 1.0
 
 
 class Ready(_Message, frozen=True):
@@ -224,6 +253,8 @@ class Ready(_Message, frozen=True):
     cores: int = 1
     """Cores that sequences are dealt out to, each with so many cells and sequences; made when first used."""
     description: str = ""
+    cpus: int = 1
+    """Threads that the engine may have at once, over all cores."""
 
 
 class Failed(_Message, frozen=True):

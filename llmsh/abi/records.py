@@ -51,3 +51,29 @@ LSDEV: dict[str, str] = {
     "tokens_out": "tokens generated",
     "steps": "decodes",
 }
+
+RATES: dict[str, str] = {
+    "cpus": "threads that the engine may have at once",
+    "made": "when measuring began, seconds since the epoch",
+    "measured": "points that are known",
+    "wanted": "points that are worth measuring",
+    "complete": "whether nothing more is to be measured",
+    "input_cost": "what a token of input costs, in generated ones",
+    "changes": "how often another configuration was chosen",
+    "chosen": "cores, threads, threads_batch and seats (sequences a step) in use, null before any was chosen",
+    "points": "cores at once, threads of each, batch (sequences), tokens of each, ms, factor slower by now, doubtful",
+}
+
+VMSTAT: dict[str, str] = {
+    "up_ms": "time up",
+    "runnable": "processes that run or could run",
+    "blocked": "processes that wait for the device",
+    "swap": "cells saved outside the caches",
+    "used": "cells in use",
+    "free": "cells that nobody has",
+    "swapped_in": "cells put back so far",
+    "swapped_out": "cells saved so far",
+    "tokens_in": "tokens computed as input so far",
+    "tokens_out": "tokens generated so far",
+    "steps": "decodes so far",
+}

@@ -7,6 +7,7 @@ may be and nothing of what a call does.
 from typing import NamedTuple
 
 from llmsh.abi.limits import ARGS_MAX, PIPE_MAX, PIPE_MIN
+from llmsh.abi.records import VMSTAT
 
 NONE: object = None
 
@@ -200,7 +201,13 @@ CALLS: tuple[Call, ...] = (
     ),
     Call("uptime", "time up, load, users", (), ("up_ms", "started", "runnable", "processes", "sessions", "load")),
     Call("free", "cells and bytes of every device", (), ("rows",)),
-    Call("lsdev", "devices, a record each (see records.LSDEV)", (), ("rows",)),
+    Call(
+        "lsdev",
+        "devices, a record each (see records.LSDEV)",
+        (Arg("long", "bool", "with their tables of rates (records.RATES)", default=False),),
+        ("rows",),
+    ),
+    Call("vmstat", "what the machine does (see records.VMSTAT)", (), tuple(VMSTAT)),
     Call(
         "load",
         "load a model and say when it is ready",

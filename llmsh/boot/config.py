@@ -21,13 +21,12 @@ MAX = 1 << 40
 
 @dataclasses.dataclass(frozen=True)
 class Config(Settings):
-    """The kernel's settings and the daemon's own. 0 threads: one fewer than there are
-    cores for a token, all of them for a prompt."""
+    """The kernel's settings and the daemon's own."""
 
-    cores: int = 0
-    """0: one for each of the machine's, up to 4."""
-    threads: int = 0
+    calibrate: bool = True
+    """Measure how fast steps are, once for a model and a machine, when nothing runs."""
     threads_batch: int = 0
+    """Of a step that computes input, before there are rates; 0: one for each of the machine's cores."""
     cells: int = 8192
     """Cells of each core."""
     sequences: int = 64
@@ -41,7 +40,7 @@ class Config(Settings):
 
 
 BOUNDS: dict[str, tuple[float, float]] = {
-    "batch": (1, SEQUENCES_MAX),
+    "batch": (0, SEQUENCES_MAX),
     "quantum": (1, 1024),
     "pipe_capacity": (PIPE_MIN, PIPE_MAX),
     "boost_tokens": (0, 1 << 20),

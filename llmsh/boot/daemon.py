@@ -13,6 +13,7 @@ from typing import Any
 
 from llmsh.abi import paths, unitfile
 from llmsh.abi.errors import Error
+from llmsh.abi.version import BUILD
 from llmsh.boot.clock import LoopClock
 from llmsh.boot.config import Config
 from llmsh.boot.instance import Instance
@@ -20,6 +21,7 @@ from llmsh.boot.log import Log
 from llmsh.boot.models import Models
 from llmsh.boot.notify import Starter
 from llmsh.boot.server import Server
+from llmsh.boot.shelf import Shelf
 from llmsh.boot.socketfile import SocketFile, adopt
 from llmsh.kernel.console import Console
 from llmsh.kernel.journal import Journal, Reserve
@@ -86,6 +88,7 @@ class Daemon:
             make_device=Models(self.config, self.clock, self.log.line),
             units=unitfile.find,
             console=self.console,
+            shelf=Shelf(os.path.join(state, "rates"), self.console.say, f"{BUILD}, {self.config.cells} cells"),
         )
         self.kernel.on_stop = lambda grace_ms: self.stop(grace_ms / 1000, "asked to")
         self.server = Server(self.loop, self.kernel, self.console.say)

@@ -42,7 +42,7 @@ def options(name: str) -> Options:
             given[key] = type(kinds[key])(value)
         except ValueError:
             raise Error("ENODEV", f"{name}: {key} takes a number") from None
-        low = int(key in ("cells", "sequences", "cores"))
+        low = int(key in ("cells", "sequences", "cores", "cpus"))
         if not low <= given[key] <= MOST:
             raise Error("ENODEV", f"{name}: {key} must be from {low} to {MOST}")
     return Options(**given)
@@ -218,7 +218,7 @@ class FakeDevice:
         self.engine = FakeEngine(self.options, self._writer)
         made = self.options
         sizes = (made.cells, made.sequences, made.longest, CELL_BYTES)
-        self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, made.cores, "bytes"))
+        self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, made.cores, "bytes", made.cpus))
         for number in list(self._requests):
             self._clock.call_later(made.control / 1000, partial(self._control, number))
         while self._early:
@@ -249,6 +249,9 @@ class FakeDevice:
             return
         while place.inbox:
             message = place.inbox.popleft()
+            if isinstance(message, lease.Threads | lease.Measure):
+                engine.take(message)
+                continue
             there = self._routes.now(message.q, index)
             if there != index:  # it moved while this waited
                 self._deliver_to(there, message)
@@ -256,8 +259,8 @@ class FakeDevice:
             engine.take(message)
             sequence = engine.sequences.get(message.q)
             self._routes.obeyed(message, sequence.core if sequence is not None else 0)
-        self._report(engine)
         place.plan = engine.begin(index)
+        self._report(engine)
         if place.plan is not None:
             place.timer = self._clock.call_later(place.plan.ms / 1000, partial(self._finish, index))
 

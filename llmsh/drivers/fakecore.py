@@ -47,6 +47,10 @@ class Options(NamedTuple):
     """A request on the control channel."""
     answer: int = 24
     """Bytes of an answer, about."""
+    cpus: int = 1
+    """Threads that a step may have."""
+    gain: float = 0.5
+    """What each further thread adds to the speed of one."""
     deaf: int = 0
     """1: a step under way cannot be aborted."""
 
@@ -99,6 +103,9 @@ class Plan(NamedTuple):
     no: int
     ms: float
     parts: tuple[tuple[Sequence, int], ...]
+    """None: a measurement."""
+    threads: int = 1
+    busy: int = 1
 
 
 class FakeCore:
@@ -195,7 +202,11 @@ class FakeCore:
                 fed.append((sequence.q, new))
             self.grow(sequence, count)
             self._after(sequence, rows)
-        self.out.insert(first, lease.Step(self.index, plan.no, plan.ms, rows, fed, self.cells.used))
+        self.out.insert(first, self.told(plan, rows, fed))
+
+    def told(self, plan: Plan, rows: list[lease.Row], fed: list[tuple[int, int]]) -> lease.Step:
+        """The record of a step."""
+        return lease.Step(self.index, plan.no, plan.ms, rows, fed, self.cells.used, plan.threads, plan.busy)
 
     def _after(self, sequence: Sequence, rows: list[lease.Row]) -> None:
         if sequence.scoring is not None:

@@ -6,6 +6,7 @@ it; `said` gives what it answers. What only a bug of the kernel can send raises 
 
 from llmsh.abi import lease
 from llmsh.drivers.fakecore import FakeCore, Options, Plan, Sequence, rule
+from llmsh.drivers.fakemeasure import Measures
 from llmsh.drivers.faketext import EOS, Matcher, Words, Writer
 
 
@@ -26,6 +27,7 @@ class FakeEngine:
         self._out: list[lease.FromEngine] = []
         for core in self.cores.values():
             core.out = self._out
+        self._measures = Measures(options, self.cores, self._out)
 
     def said(self) -> list[lease.FromEngine]:
         """What was said since it was last asked."""
@@ -36,7 +38,15 @@ class FakeEngine:
     # Steps.
 
     def begin(self, place: int) -> Plan | None:
-        """The next step of a core; the first takes turns with EXACT."""
+        """The next step of a core, or of its measurement."""
+        working = {each.core for each in self.sequences.values() if not each.quiet}
+        plan = self._begin(place)
+        if plan is not None:
+            return self._measures.scaled(plan, max(1, len(working - {lease.EXACT})))
+        return self._measures.begin(place, wanted=bool(working))
+
+    def _begin(self, place: int) -> Plan | None:
+        """The first core takes turns with EXACT."""
         if place:
             return self.cores[place].begin()
         for index in (lease.EXACT, 0) if self._exact_next else (0, lease.EXACT):
@@ -49,10 +59,14 @@ class FakeEngine:
     def finish(self, plan: Plan) -> None:
         """The step has been computed."""
         self.cores[plan.core].finish(plan)
+        if not plan.parts:
+            self._measures.finish(plan)
 
     def undo(self, plan: Plan) -> None:
         """The step was aborted: nothing of it happened, but its number is used."""
-        self._out.append(lease.Step(plan.core, plan.no, plan.ms, [], [], self.cores[plan.core].cells.used))
+        self._out.append(self.cores[plan.core].told(plan, [], []))
+        if not plan.parts:
+            self._measures.undo(plan)
 
     def check(self) -> list[str]:
         """Faults of the books; empty when they are right."""
@@ -62,7 +76,9 @@ class FakeEngine:
 
     def take(self, message: lease.ToEngine) -> None:
         """Do what one message asks, between two steps."""
-        if isinstance(message, lease.Open):
+        if isinstance(message, lease.Threads | lease.Measure):
+            self._measures.take(message)
+        elif isinstance(message, lease.Open):
             rule(message.core in self.cores, message, "no such core")
             self._add(message, message.q, self.cores[message.core], message.exact)
         else:

@@ -8,6 +8,7 @@ from llmsh.abi import lease
 from llmsh.abi.limits import SEQUENCES_MAX
 from llmsh.engine import binding
 from llmsh.engine.cache import Cache
+from llmsh.engine.calibrate import Calibrator
 from llmsh.engine.channel import Channel
 from llmsh.engine.control import Control
 from llmsh.engine.core import SCRATCH, AbortPage, Core
@@ -57,9 +58,10 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
             template=bool(model.template()),
             description=model.description(),
             cores=count,
+            cpus=team.cpus,
         )
     )
     channel.flush()
     orders = Orders(model, cache, channel)
     stepper = Stepper(model, cache, orders, channel, Fault(os.environ.get(VARIABLE, "")))
-    Loop(channel, orders, stepper, team).run()
+    Loop(channel, orders, stepper, team, Calibrator(cache, channel, model.size)).run()

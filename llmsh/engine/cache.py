@@ -35,8 +35,8 @@ class Cache:
         self._make = make
         self._count = count
         self.share = share
-        self._steps = 0
-        """Steps of EXACT so far: numbers go on when it is made again."""
+        self._steps: dict[int, int] = {}
+        """Steps of a core that was given back: numbers go on when it is made again."""
 
     def exists(self, index: int) -> bool:
         """Whether there is such a core, made or not."""
@@ -44,14 +44,23 @@ class Cache:
 
     def home(self, sequence: Sequence) -> Residents:
         """The core of a sequence. Raises Error ENOMEM, ENODEV."""
-        found = self.cores.get(sequence.core)
-        if found is None:
-            if not self.exists(sequence.core):
-                raise Error("ENODEV", f"no core {sequence.core}")
-            found = self.cores[sequence.core] = Residents(self._make(sequence.core))
-            if sequence.core == EXACT:
-                found.core.no = self._steps
+        return self.cores.get(sequence.core) or self.made(sequence.core)
+
+    def made(self, index: int) -> Residents:
+        """A core that is wanted for the first time. Raises Error ENOMEM, ENODEV."""
+        if not self.exists(index):
+            raise Error("ENODEV", f"no core {index}")
+        found = self.cores[index] = Residents(self._make(index))
+        found.core.no = self._steps.get(index, 0)
         return found
+
+    def give_back(self, index: int) -> None:
+        """A core that nobody holds anything of goes; it is made again when it is wanted."""
+        home = self.cores.get(index)
+        if home is not None and not home.holders:
+            self._steps[index] = home.core.no
+            home.core.close()
+            del self.cores[index]
 
     def enter(self, sequence: Sequence) -> None:
         """A slot for a sequence. Raises Error EAGAIN when none is free."""
@@ -195,11 +204,8 @@ class Cache:
 
     def shrink(self, sequences: dict[int, Sequence]) -> None:
         """EXACT goes when nobody is left who belongs there."""
-        exact = self.cores.get(EXACT)
-        if exact is not None and not any(each.core == EXACT for each in sequences.values()):
-            self._steps = exact.core.no
-            exact.core.close()
-            del self.cores[EXACT]
+        if not any(each.core == EXACT for each in sequences.values()):
+            self.give_back(EXACT)
 
     def move(self, sequence: Sequence, core: int, at: int = 0) -> str:
         """Make it one of another core, its cells from `at` on an image; empty, or what is wrong."""

@@ -14,6 +14,7 @@ from collections import deque
 
 from llmsh.abi import lease
 from llmsh.abi.routes import Routes
+from llmsh.engine.calibrate import Calibrator, Job
 from llmsh.engine.channel import BROKEN, Channel, Closed
 from llmsh.engine.orders import Orders
 from llmsh.engine.step import Planned, Stepper
@@ -23,11 +24,12 @@ from llmsh.engine.team import Team
 class Loop:
     """Serves until the kernel is gone."""
 
-    def __init__(self, channel: Channel, orders: Orders, stepper: Stepper, team: Team) -> None:
+    def __init__(self, channel: Channel, orders: Orders, stepper: Stepper, team: Team, calibrator: Calibrator) -> None:
         self._channel = channel
         self._orders = orders
         self._stepper = stepper
         self._team = team
+        self._calibrator = calibrator
         self._lock = threading.Lock()
         self._inboxes: list[deque[lease.ToEngine]] = [deque() for _ in range(team.count)]
         self._bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(team.count)]
@@ -59,17 +61,33 @@ class Loop:
         while True:
             with self._lock:
                 self._drain(place)
-                among = any(self._routes.place(each.core) != place for each in self._orders.working.values())
-                step = self._begin(cores, alone=not among)
-                self._idle[place] = step is None
+                busy = {place, *(self._routes.place(each.core) for each in self._orders.working.values())}
+                step = self._begin(cores, alone=len(busy) == 1)
+                job = self._calibrator.begin(place, wanted=bool(self._orders.working))
+                self._idle[place] = step is None and job is None
                 self._channel.flush()
-            if step is None:
+            if step is not None:
+                self._step(step, place, len(busy))
+            elif job is not None:
+                self._measure(job, place)
+            else:
                 self._wait(place)
-                continue
-            self._stepper.decode(step, self._team.take(place, among))
-            with self._lock:
-                self._stepper.end(step)
-                self._channel.flush()
+
+    def _step(self, step: Planned, place: int, busy: int) -> None:
+        with self._lock:
+            threads = self._team.threads(busy, step.size, step.prompt)
+            self._team.pin(place, busy, threads)
+        self._stepper.decode(step, threads, busy)
+        with self._lock:
+            self._stepper.end(step)
+            self._channel.flush()
+
+    def _measure(self, job: Job, place: int) -> None:
+        self._team.put(place, job.order.cores, job.order.threads)
+        self._calibrator.decode(job)
+        with self._lock:
+            self._calibrator.end(job)
+            self._channel.flush()
 
     def _begin(self, cores: deque[int], *, alone: bool) -> Planned | None:
         """The next step of the first of these cores that has anything to do; it is the last next time."""
@@ -88,6 +106,12 @@ class Loop:
         inbox = self._inboxes[place]
         while inbox:
             message = inbox.popleft()
+            if isinstance(message, lease.Threads):
+                self._team.set(message.cores, message.threads, message.threads_batch)
+                continue
+            if isinstance(message, lease.Measure):
+                self._calibrator.take(message)
+                continue
             there = self._routes.now(message.q, place)
             if there != place:  # it moved while this waited
                 self._deliver(there, message, place)
@@ -106,7 +130,10 @@ class Loop:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN | (select.POLLOUT if self._channel.pending else 0))
         poll.register(self._bells[place], select.POLLIN)
-        poll.poll()
+        if not poll.poll(self._calibrator.patience(place)):
+            with self._lock:
+                self._calibrator.tidy(place)
+            return
         try:
             os.eventfd_read(self._bells[place])
         except BlockingIOError:

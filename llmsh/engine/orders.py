@@ -31,7 +31,7 @@ class Orders:
         self._cache = cache
         self._channel = channel
 
-    def obey(self, message: lease.ToEngine) -> None:
+    def obey(self, message: lease.ToSequence) -> None:
         """Do what one message says."""
         if isinstance(message, lease.Open):
             core = lease.EXACT if message.exact else message.core
@@ -58,7 +58,7 @@ class Orders:
             case _:
                 self._operate(sequence, message)
 
-    def _stranger(self, message: lease.ToEngine) -> None:
+    def _stranger(self, message: lease.ToSequence) -> None:
         """A message about a sequence that is not: an operation still has its DONE."""
         sys.stderr.write(f"engine: {type(message).__name__.lower()}: no sequence {message.q}\n")
         if isinstance(message, lease.Operation):
@@ -148,7 +148,7 @@ class Orders:
 
     # Operations.
 
-    def _operate(self, sequence: Sequence, message: lease.ToEngine) -> None:
+    def _operate(self, sequence: Sequence, message: lease.ToSequence) -> None:
         assert isinstance(message, lease.Operation)  # the rest is obeyed above
         if not sequence.quiet:
             self._done(message.op, sequence.q, sequence.computed, "q is not quiet")

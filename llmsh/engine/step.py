@@ -30,7 +30,7 @@ NOCELL, ABORTED = 1, 2
 class Planned:
     """A step under way."""
 
-    __slots__ = ("home", "ms", "no", "rate", "rc", "rows", "works")
+    __slots__ = ("busy", "home", "ms", "no", "rate", "rc", "rows", "threads", "works")
 
     def __init__(self, home: Residents, works: list[Work], rows: list[int], rate: Rate) -> None:
         self.home = home
@@ -38,8 +38,18 @@ class Planned:
         self.rows = rows
         """The row of each work's first output."""
         self.rate = rate
-        self.no = self.rc = 0
+        self.no = self.rc = self.threads = self.busy = 0
         self.ms = 0.0
+
+    @property
+    def size(self) -> int:
+        """Tokens of its batch."""
+        return self.home.core.batch.size
+
+    @property
+    def prompt(self) -> bool:
+        """Whether it computes input."""
+        return any(work.size > 1 for work in self.works)
 
 
 class Stepper:
@@ -70,17 +80,18 @@ class Stepper:
         self._fault.before(works, self._model.pieces)
         return step
 
-    def decode(self, step: "Planned", threads: tuple[int, int]) -> None:
-        """Do it; the only part that other cores do not wait for."""
-        step.no, step.rc, step.ms = step.home.core.decode(threads)
+    def decode(self, step: "Planned", threads: int, busy: int) -> None:
+        """Do it; the only part that other cores do not wait for. `busy` cores work."""
+        step.threads, step.busy = threads, busy
+        step.no, step.rc, step.ms = step.home.core.decode((threads, threads))
 
     def end(self, step: "Planned") -> None:
         """Account what came of it."""
         if step.rc == 0:
             step.rate.saw(step.home.core.batch.size, step.ms)
-            self._commit(step.home, step.works, step.rows, step.no, step.ms)
+            self._commit(step)
         else:
-            self._failed(step.home, step.works, step.no, step.rc, step.ms)
+            self._failed(step)
         self._fault.after(self._channel)
 
     def _fill(self, home: Residents, works: list[Work]) -> list[int]:
@@ -113,12 +124,13 @@ class Stepper:
             home.core.remove(slot, 0)
             home.scratch.append(slot)
 
-    def _commit(self, home: Residents, works: list[Work], rows: list[int], no: int, ms: float) -> None:
+    def _commit(self, step: Planned) -> None:
+        home, works = step.home, step.works
         logits = home.core.logits() if home.core.batch.outputs else np.empty((0, 0), np.float32)
         made: list[lease.Row] = []
         fed: list[tuple[int, int]] = []
         ends: list[tuple[Sequence, str]] = []
-        for work, row in zip(works, rows, strict=True):
+        for work, row in zip(works, step.rows, strict=True):
             sequence = work.sequence
             sequence.alone = False
             inputs = min(work.end, sequence.fed) - work.start
@@ -132,8 +144,12 @@ class Stepper:
             else:
                 ends.append((sequence, ""))
         self._clean(home)
-        self._channel.send(lease.Step(home.core.index, no, round(ms, 3), made, fed, home.book.used))
+        self._tell(step, made, fed)
         self._after(works, ends)
+
+    def _tell(self, step: Planned, made: list[lease.Row], fed: list[tuple[int, int]]) -> None:
+        home, ms = step.home, round(step.ms, 3)
+        self._channel.send(lease.Step(home.core.index, step.no, ms, made, fed, home.book.used, step.threads, step.busy))
 
     def _sample(self, sequence: Sequence, row: Floats, made: list[lease.Row]) -> str:
         """The next token of a sequence; why its lease ends by it, or empty."""
@@ -170,16 +186,17 @@ class Stepper:
             if scoring is not None and scoring.done:
                 self._orders.scored(work.sequence)
 
-    def _failed(self, home: Residents, works: list[Work], no: int, rc: int, ms: float) -> None:
+    def _failed(self, step: Planned) -> None:
         """The step did not happen: back to where it began. An aborted one is made again from what is
         still wanted; after another failure its sequences go one a step, and the one that fails alone
         is halted."""
-        self._clean(home)
+        works, rc = step.works, step.rc
+        self._clean(step.home)
         for work in works:
             self._cache.trim(work.sequence, work.start)
             work.sequence.alone = rc != ABORTED
             work.sequence.interrupted = rc == ABORTED
-        self._channel.send(lease.Step(home.core.index, no, round(ms, 3), [], [], home.book.used))
+        self._tell(step, [], [])
         if rc == ABORTED or len(works) > 1:
             return
         sequence = works[0].sequence

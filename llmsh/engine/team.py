@@ -1,8 +1,9 @@
-"""How many threads a core's step has, and on which of the machine's: all of them when it is the only
-one that works, its own share when others do too.
+"""How many threads a core's step has, and on which of the machine's CPUs.
 
-Two cores of one thread each decode half as much again as two threads that share every step, and they
-must be pinned for it. It knows no sequence. Source: sched_setaffinity(2).
+The kernel says how many cores are to work at once, with how many threads each; until it does, a core that
+works alone has all threads, and its share when others work too. Two cores of one thread each decode half
+as much again as two threads that share every step, and they must be pinned for it. It knows no sequence.
+Source: sched_setaffinity(2).
 """
 
 import os
@@ -10,20 +11,60 @@ import os
 
 class Team:
     """`count` cores over the CPUs that this process may use. `threads`, `threads_batch`: of a core that
-    works alone, for single tokens and for prompts."""
+    works alone, for single tokens and for larger batches, until `set` is called."""
 
     def __init__(self, count: int, threads: int, threads_batch: int) -> None:
         self.count = count
         self.alone = (threads, threads_batch)
         self._cpus = sorted(os.sched_getaffinity(0))
+        self.cpus = min(len(self._cpus), max(threads, threads_batch, count))
+        """Threads at once that this machine is good for."""
         each = max(1, len(self._cpus) // count)
-        self.among = (min(threads, each), min(threads_batch, each))
-        self._shares = [self._cpus[i * each : (i + 1) * each] or self._cpus for i in range(count)]
+        self._among = (min(threads, each), min(threads_batch, each))
+        self._cores = 0
+        """How many are to work at once, 0 until that is said."""
+        self._told = (0, 0)
+        self._ranks: dict[int, int] = {}
+        """Which share each place has, the least recently used first."""
 
-    def take(self, place: int, among: bool) -> tuple[int, int]:
-        """Put the calling thread, the place-th, where its next step belongs; the step's threads.
+    def set(self, cores: int, threads: int, threads_batch: int) -> None:
+        """So many cores work at once from now on: what a step has that only generates, and one that
+        computes input."""
+        most = len(self._cpus)
+        if cores != self._cores:
+            self._ranks.clear()
+        self._cores = max(1, min(cores, self.count))
+        self._told = (max(1, min(threads, most)), max(1, min(threads_batch, most)))
+
+    def threads(self, busy: int, size: int, prompt: bool) -> int:
+        """Threads of a step of `size` tokens while `busy` cores work; `prompt`: it computes input."""
+        if self._cores:
+            return self._told[prompt]
+        return (self.alone if busy < 2 else self._among)[size > 1]
+
+    def pin(self, place: int, busy: int, threads: int) -> None:
+        """Put the calling thread, the place-th, where its next step belongs."""
+        if not self._cores:
+            # Each place always has the same share.
+            self.put(place, self.count if busy > 1 else 1, threads)
+        else:
+            self.put(self._rank(place), self._cores, threads)
+
+    def _rank(self, place: int) -> int:
+        """A place keeps its share as long as it uses it: in a pause of one core the others stay where they are."""
+        rank = self._ranks.pop(place, -1)
+        if rank < 0:
+            taken = {*self._ranks.values()}
+            free = [each for each in range(self._cores) if each not in taken]
+            rank = free[0] if free else self._ranks.pop(next(iter(self._ranks)))
+        self._ranks[place] = rank
+        return rank
+
+    def put(self, rank: int, cores: int, threads: int) -> None:
+        """Put the calling thread on the rank-th of `cores` equal shares, or on all when it needs more.
 
         Threads that llama.cpp starts inherit what is set here."""
         if self.count > 1:
-            os.sched_setaffinity(0, self._shares[place] if among else self._cpus)
-        return self.among if among else self.alone
+            each = max(1, len(self._cpus) // max(1, cores))
+            share = self._cpus[rank * each : (rank + 1) * each]
+            os.sched_setaffinity(0, share if cores > 1 and threads <= len(share) else self._cpus)

@@ -8,6 +8,7 @@ one of another. Source: "CFS group scheduling" and load balancing in sched-desig
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from llmsh.abi.lease import CORES_MAX
 from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Task
@@ -48,6 +49,23 @@ def move(cores: Sequence[Sequence[Task]], free: Mapping[int, bool]) -> tuple[int
     return (heavy, light, cores[heavy][best[1]]) if best is not None else None
 
 
+def gather(cores: Sequence[Sequence[Task]], free: Mapping[int, bool], width: int) -> tuple[int, int, Task] | None:
+    """The next move to fewer cores: who goes from the one with the least to the next; None when no more
+    than `width` have any task, or nobody of it can go."""
+    busy = sorted((len(tasks), place) for place, tasks in enumerate(cores) if tasks)
+    if len(busy) <= width:
+        return None
+    (_, source), (_, target) = busy[:2]
+    task = next((each for each in cores[source] if free.get(each.ident)), None)
+    return (source, target, task) if task is not None else None
+
+
+def eligible(counts: Sequence[int], width: int) -> list[int]:
+    """The cores that streams may go to, so that at most `width` have any."""
+    busy = [place for place, count in enumerate(counts) if count]
+    return busy if len(busy) >= width else list(range(len(counts)))
+
+
 class Core(Protocol):
     """What this asks of a core."""
 
@@ -67,6 +85,8 @@ class Balance(Generic[C]):
         self, clock: Clock, movable: Callable[[C, Stream], bool], send: Callable[[Stream, C, C], None]
     ) -> None:
         self.cores: list[C] = []
+        self.width = CORES_MAX
+        """How many of them are to have runnable streams at once, at most."""
         self._clock = clock
         self._movable = movable
         self._send = send
@@ -77,7 +97,7 @@ class Balance(Generic[C]):
     def lightest(self) -> int:
         """Where somebody new goes."""
         counts = [len(core.queue) for core in self.cores]
-        return counts.index(min(counts))
+        return min(eligible(counts, self.width), key=lambda place: counts[place])
 
     def changed(self) -> None:
         """Somebody became runnable or stopped being so: look once it is all said."""
@@ -101,9 +121,13 @@ class Balance(Generic[C]):
             for core in self.cores
             for ident, stream in core.queue.streams.items()
         }
-        found = move(tasks, free)
+        found = gather(tasks, free, self.width)
         if found is None:
-            return None
+            among = eligible([len(each) for each in tasks], self.width)
+            best = move([tasks[place] for place in among], free) if len(among) > 1 else None
+            if best is None:
+                return None
+            found = (among[best[0]], among[best[1]], best[2])
         source, target = self.cores[found[0]], self.cores[found[1]]
         return source.queue.streams[found[2].ident], source, target
 

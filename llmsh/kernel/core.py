@@ -4,6 +4,8 @@
 back. It knows no process and no signal, only streams.
 """
 
+from collections.abc import Mapping
+
 from llmsh.abi.lease import (
     EOS,
     FAULT,
@@ -25,13 +27,10 @@ from llmsh.kernel.port import Port
 from llmsh.kernel.residence import Residence
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Policy, Task
+from llmsh.kernel.seating import Seating
 from llmsh.kernel.sharing import Need, Sharing
 from llmsh.kernel.stream import GENERATE, SCORE, Stream
 from llmsh.kernel.tax import Tax
-
-INPUT_COST = 0.25
-"""What a prefilled token costs, in generated ones. One core of the reference machine prefills
-SmolLM2 about four times as fast as it generates."""
 
 EARLY = 0.8
 """Of the time that anybody waits at most: the rest is for those who are overdue together to have their turns."""
@@ -46,7 +45,7 @@ class Core:
         self.index = index
         self.port = port
         self.cells = cells
-        self.seats = seats
+        self.seating = Seating(seats)
         self.quantum = quantum
         self.queue = RunQueue(policy)
         self.leased: dict[int, Stream] = {}
@@ -72,7 +71,7 @@ class Core:
         if stream not in self.queue:
             self.port.interrupt()
             stream.task.since = self.port.now()
-            stream.task.ahead = (len(stream) - 1 - stream.computed) * INPUT_COST
+            stream.task.ahead = (len(stream) - 1 - stream.computed) * self.port.input_cost
             self.queue.add(stream)
             self.port.changed()
 
@@ -147,6 +146,11 @@ class Core:
         if victim is not None and queue.preempts(stream.task, victim.task):
             self.halt(victim)
 
+    def unseat(self) -> None:
+        """More generate than there are seats for: who deserves least gives up its own."""
+        for stream in self.seating.over([each for each in self.leased.values() if each in self.queue], self.rank):
+            self.halt(stream)
+
     @property
     def _under_way(self) -> bool:
         """Whether something will come back from the engine, and with it the next plan."""
@@ -189,9 +193,9 @@ class Core:
             return SERVED
         if self.pace.holds(stream):
             return HELD
-        if not stream.leased and len(self.leased) + len(self.scoring) >= self.seats:
+        if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring)):
             return SEATLESS
-        if stream.goal == SCORE and stream.ready_to_score and stream.q:
+        if stream.goal == SCORE and stream.ready_to_score and stream.q and not stream.leased:
             return self._score(stream)
         upto = self._upto(stream, most or self.quantum)
         if upto is None:
@@ -249,7 +253,7 @@ class Core:
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
-        self.queue.charge(stream, float(sum(map(len, stream.labels))) * INPUT_COST)
+        self.queue.charge(stream, float(sum(map(len, stream.labels))) * self.port.input_cost)
         return GRANTED
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
@@ -269,7 +273,7 @@ class Core:
             if stream is not None:
                 stream.computed = min(len(stream), stream.computed + count)
                 stream.task.since = now
-                self.queue.charge(stream, count * INPUT_COST)
+                self.queue.charge(stream, count * self.port.input_cost)
                 stream.client.computed(count, share)
         for q, pos, token, data, safe in step.rows:
             stream = self.leased.get(q)
@@ -287,6 +291,8 @@ class Core:
             if self.leased.get(q) is stream:
                 stream.client.released(stream.answer.release(safe))
         self.residence.stepped()
+        if len(self.leased) > self.seating.seats:
+            self.unseat()
 
     def halted(self, message: Halted) -> None:
         """A lease ended: exactly one of these for each."""
@@ -301,9 +307,7 @@ class Core:
         stream.halting = False
         self.cells.hold(stream, stream.computed)
         self.residence.doomed.discard(stream)
-        calls, stream.on_quiet = stream.on_quiet, []
-        for call in calls:
-            call()
+        stream.quieten()
         if stream.q == message.q and stream.goal:
             self._ended(stream, message)
 
@@ -372,3 +376,12 @@ class Core:
             if stream.held < stream.own:
                 faults.append(f"stream {stream.ident}: {stream.own} cells computed, {stream.held} held")
         return faults
+
+
+def faults(cores: Mapping[int, Core]) -> list[str]:
+    """Faults in the books of all cores of a device."""
+    found = [fault for core in cores.values() for fault in core.check()]
+    queued = [(stream, index) for index, core in cores.items() for stream in core.queue.streams.values()]
+    return found + [
+        f"stream {each.ident}: queued on core {at}, of core {each.core}" for each, at in queued if each.core != at
+    ]

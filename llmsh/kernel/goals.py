@@ -15,7 +15,6 @@ from math import inf
 
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import EXACT
-from llmsh.kernel.core import INPUT_COST
 from llmsh.kernel.host import Host
 from llmsh.kernel.params import Params
 from llmsh.kernel.proc import Process
@@ -43,7 +42,7 @@ class Goals:
         """The goal that a new process states. Raises Error EBUSY when it cannot be met and need not be late."""
         if not params.deadline and not params.value:
             return None
-        goal = Goal(now + params.deadline if params.deadline else inf, params.value, self._expected(process))
+        goal = Goal(now + params.deadline if params.deadline else inf, params.value, self._expected(process, host))
         if params.deadline and host.policy == POLICY:
             cause = self._judge(process, goal, host, now)
             if cause and not params.late:
@@ -90,12 +89,12 @@ class Goals:
                 if self._judge(process, goal, host, now):
                     self.passed(process)
 
-    def _expected(self, process: Process) -> float:
+    def _expected(self, process: Process, host: Host) -> float:
         """The work of a process that has not begun, in generated tokens."""
         size = sum(len(arg.encode()) for arg in process.args) / BYTES_A_TOKEN
         fed, made = self._means.get(process.agent, (size, EXPECTED))
         limits = [limit for limit in (process.limits.tokens, process.limits.answer) if limit]
-        return max(size, fed) * INPUT_COST + float(min(limits, default=made))
+        return max(size, fed) * host.input_cost + float(min(limits, default=made))
 
     def _judge(self, process: Process, goal: Goal, host: Host, now: float) -> str:
         """Why the goal cannot be met beside those that are to be met; empty when it can, or nothing is measured."""

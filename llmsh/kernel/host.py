@@ -23,37 +23,35 @@ from llmsh.kernel.aborts import Aborts
 from llmsh.kernel.balance import Balance
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.clock import Clock
-from llmsh.kernel.core import Core
+from llmsh.kernel.core import Core, faults
 from llmsh.kernel.device import Device
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.migration import migrate, movable
+from llmsh.kernel.operations import Operations
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
 from llmsh.kernel.stream import Stream
 from llmsh.kernel.tax import Tax
+from llmsh.kernel.trial import Trial
+from llmsh.kernel.tuning import INPUT_COST, Tuning
 from llmsh.kernel.watchdog import Watchdog
 
 STARTS_MAX = 3
 """Engines in a row that die before they are ready, before the device is given up."""
-LONG = 32
-"""Tokens of a prompt not computed yet, from which a step of it may be a long one."""
 
 STARTING, READY, DEAD = "starting", "ready", "dead"
-KILLED = ("killed by signal 9", "killed by SIGKILL")
-"""Deaths that come from outside: nobody's fault."""
 
 
 class Host:
     """A device and its cores: those that streams are dealt out to, and EXACT, which takes one at a time."""
 
     def __init__(
-        self, device: Device, clock: Clock, *, policy: str, seats: int, quantum: int, say: Callable[[str], None]
+        self, device: Device, clock: Clock, *, policy: str, quantum: int, say: Callable[[str], None], tuning: Tuning
     ) -> None:
         self.device = device
         self.clock = clock
         self.policy = policy
-        self.seats = seats
         self.quantum = quantum
         self.say = say
         self.strict = False
@@ -63,28 +61,26 @@ class Host:
         self.incarnation = 0
         self.facts = Ready(0, device.name, 0, 0, 0, 0, 0, 0, 0, 1, True, False)
         self.cores: dict[int, Core] = {}
-        self.dropped = 0
-        self.token_bytes = 1
-        self.latency_ms = 0.0
+        self.dropped, self.token_bytes, self.latency_ms = 0, 1, 0.0
         self.streams: dict[int, Stream] = {}
         self.members: set[Stream] = set()
         """Every stream of this host, also those that the engine has not seen."""
         self.on_ready: list[Callable[[], None]] = []
         self.last_used = clock.now()
         self.tokens_in = self.tokens_out = self.steps = 0
+        self.input_cost = INPUT_COST
+        self.tuning = tuning
         self.closing = False
-        self._ops: dict[int, tuple[Holder, Ended]] = {}
+        self._ops = Operations()
         self._tax = Tax()
         self._aborts = Aborts(device)
-        self._next = 0
-        self._q = 0
-        self._starts = 0
+        self._q = self._starts = 0
         self._hung = False
         self._dog = Watchdog(clock, self._patience, self._since, self._bite)
         self._requests = Requests(device, self._engine, self._dog.heard)
         self._balance: Balance[Core] = Balance(clock, movable, self._send)
-        self._trial = False
-        """Whether some stream may have killed the engine, and is to be tried alone."""
+        self.tuning.attach(self, self._balance, self._dog.watch)
+        self._trial = Trial(self.cores)
 
     # Life of the engine.
 
@@ -127,40 +123,24 @@ class Host:
         if self._hung:
             self._hung, reason = False, "it hung"
         self.state = DEAD
-        self._ops.clear()
+        self._ops.void()
         self._aborts.void()
+        self.tuning.void()
         caught = [stream for core in self.cores.values() for stream in core.void()]
         for stream in self.members:
             stream.void()
         self.streams.clear()
         for stream in list(self.members):
-            calls, stream.on_quiet = stream.on_quiet, []
-            for call in calls:
-                call()
+            stream.quieten()
         if self.closing:
             return
         if was_ready:
             self.say(f"{self.device.name}: engine {incarnation} died ({reason}); starting the next")
-            self._blame(caught, reason)
+            self._trial.blame(caught, reason)
         if self.failure or self._starts >= STARTS_MAX:
             self._give_up(self.failure or reason)
             return
         self.start()
-
-    def _blame(self, caught: list[Stream], reason: str) -> None:
-        """A stream that was alone, as a suspect, in the step that killed the engine again fails.
-
-        A KILL from outside is nobody's fault."""
-        if reason in KILLED:
-            return
-        for stream in caught:
-            if stream.suspect and len(caught) == 1:
-                stream.suspect = False
-                stream.client.faulted(f"the engine died of it twice ({reason})")
-            elif not stream.suspect:
-                stream.suspect = True
-                self.core(stream).suspects.append(stream)
-                self._trial = True
 
     def _give_up(self, reason: str) -> None:
         self.failure = reason
@@ -168,6 +148,10 @@ class Host:
         for stream in list(self.members):
             stream.client.faulted(reason)
         self._requests.refuse(reason)
+        self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        """Whoever waits for the engine hears of it, or that none will come."""
         calls, self.on_ready = self.on_ready, []
         for call in calls:
             call()
@@ -183,12 +167,11 @@ class Host:
             for index in (*range(facts.cores), EXACT):
                 self.cores[index] = self._core(index)
             self._balance.cores = [self.cores[index] for index in range(facts.cores)]
-        facts_line = f"pid {facts.pid}, {facts.cells} cells, {facts.threads} threads"
-        self.say(f"{self.device.name}: engine {self.incarnation} is {facts_line}")
+        size = f"{facts.cells} cells, {facts.threads} threads"
+        self.say(f"{self.device.name}: engine {self.incarnation} is pid {facts.pid}, {size}")
         self._requests.again()
-        calls, self.on_ready = self.on_ready, []
-        for call in calls:
-            call()
+        self.tuning.ready()
+        self._answer_waiting()
         for stream in list(self.members):
             stream.client.wake()
         self.plan()
@@ -196,20 +179,18 @@ class Host:
     def _core(self, index: int) -> Core:
         shared = index != EXACT
         cells = Cells(self.facts.cells if shared else self.facts.context, self.facts.sequences if shared else 1)
-        return Core(index, self, cells, self.policy, self.seats if shared else 1, self.quantum, self._tax)
+        return Core(index, self, cells, self.policy, self.tuning.seats if shared else 1, self.quantum, self._tax)
 
     def close(self) -> None:
         """End the engine for good: no process needs it."""
         self.closing = True
         self._dog.close()
+        self.tuning.close()
         self.device.close()
         self._requests.refuse("unloaded")
         if self.on_ready:
-            # Who waits for the model hears that it will not come.
             self.failure = self.failure or "unloaded"
-            calls, self.on_ready = self.on_ready, []
-            for call in calls:
-                call()
+            self._answer_waiting()
 
     # Hangs.
 
@@ -238,7 +219,7 @@ class Host:
     @property
     def _due(self) -> bool:
         """Whether a step or the end of an operation is to come."""
-        return bool(self._ops) or any(core.leased for core in self.cores.values())
+        return bool(self._ops) or self.tuning.measuring or any(core.leased for core in self.cores.values())
 
     # Port: the cores' way to the engine.
 
@@ -255,13 +236,12 @@ class Host:
         """See Port."""
         if not self.busy:
             self._dog.heard()
+        self.tuning.posted(message)
         self.device.post(message)
 
     def operation(self, holder: Holder, ended: Ended) -> int:
         """See Port."""
-        self._next += 1
-        self._ops[self._next] = (holder, ended)
-        return self._next
+        return self._ops.begin(holder, ended)
 
     def enter(self, holder: Holder) -> None:
         """See Port."""
@@ -280,18 +260,14 @@ class Host:
         return self.facts.share
 
     def interrupt(self) -> None:
-        """See Port. A prompt that is alone is computed in steps that may be longer than STEP_MAX_MS. An
-        aborted one is made again from what is wanted then; once a prompt, so that it has an end."""
-        leased = [(core, stream) for core in self.cores.values() for stream in core.leased.values()]
-        if len(leased) == 1 and not any(core.scoring for core in self.cores.values()):
-            core, stream = leased[0]
-            if len(stream) - stream.computed > LONG and not stream.hurried:
-                stream.hurried = True
-                self._aborts.ask(core.index, core.steps + 1, lambda: len(stream) - stream.computed > LONG)
+        """See Port."""
+        self.tuning.interrupt()
+        self._aborts.hurry(self.cores.values())
 
     def changed(self) -> None:
         """See Port."""
         self._balance.changed()
+        self.tuning.changed()
 
     @property
     def calm(self) -> bool:
@@ -300,8 +276,7 @@ class Host:
 
     def yields(self, core: int) -> bool:
         """See Port."""
-        first = next((index for index, each in self.cores.items() if each.tries), core) if self._trial else core
-        return first != core
+        return self._trial.yields(core)
 
     def panic(self, line: str) -> None:
         """See Port."""
@@ -377,7 +352,7 @@ class Host:
         core.sharing.leave(stream)
         core.drop(stream)
         if alone:
-            self._aborts.ask(core.index, core.steps + 1, lambda: any(each is stream for each, _ in self._ops.values()))
+            self._aborts.ask(core.index, core.steps + 1, lambda: self._ops.concern(stream))
         core.plan()
 
     def plan(self) -> None:
@@ -388,8 +363,7 @@ class Host:
 
     def _plan(self, core: Core) -> None:
         """Plan one core, or all: while a suspect is tried, and once it has been, the others hang on it."""
-        if self._trial:
-            self._trial = any(each.tries for each in self.cores.values())
+        if self._trial.look():
             self.plan()
         else:
             core.plan()
@@ -405,25 +379,22 @@ class Host:
         self.tokens_in += sum(count for _, count in step.fed)
         core.step(step)
         self._aborts.ended(step)
+        self.tuning.step(step)
         self._plan(core)
 
     def _done(self, message: Done) -> None:
-        entry = self._ops.pop(message.op, None)
-        if entry is None:
+        if self.tuning.done(message):
+            return
+        holder = self._ops.of(message.op)
+        if holder is None:
             self.dropped += 1
             return
-        holder, ended = entry
         self._tax.copied(message.cells, message.ms)
         if not self.facts.share and holder.q == message.q and not holder.image:
             holder.computed = min(holder.computed, message.cells)  # what was cut off took the rest with it
-        ended(holder, message.op, message.error, message.scores)
+        self._ops.end(message)
         self._plan(self.cores[holder.core])
 
     def check(self) -> list[str]:
         """Faults in the books of all cores."""
-        faults = [fault for core in self.cores.values() for fault in core.check()]
-        queued = [(stream, index) for index, core in self.cores.items() for stream in core.queue.streams.values()]
-        faults += [
-            f"stream {each.ident}: queued on core {at}, of core {each.core}" for each, at in queued if each.core != at
-        ]
-        return [f"{self.device.name}: {fault}" for fault in faults]
+        return [f"{self.device.name}: {fault}" for fault in faults(self.cores)]

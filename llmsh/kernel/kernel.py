@@ -15,6 +15,7 @@ from llmsh.abi.states import RUN, STOPPED
 from llmsh.abi.unit import Unit
 from llmsh.kernel import ending, foreground, signals
 from llmsh.kernel import exec as execution
+from llmsh.kernel.activity import Past
 from llmsh.kernel.caller import Caller, Conn
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.console import Console
@@ -28,6 +29,7 @@ from llmsh.kernel.proc import Process
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.table import Table
 from llmsh.kernel.trap import trap
+from llmsh.kernel.tuning import Shelf, Tuning
 
 HOSTS_MAX = 64
 """Models that may be loaded at once, whatever their size."""
@@ -57,6 +59,7 @@ class Kernel:
         make_device: MakeDevice,
         units: Callable[[str], Unit],
         console: Console,
+        shelf: Shelf | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -65,6 +68,7 @@ class Kernel:
         self.make_device = make_device
         self.units = units
         self.console = console
+        self.shelf = shelf
         self.table = Table(ledger.last_pid)
         self.statuses = ending.Statuses(ledger.statuses)
         self.policy = settings.policy
@@ -77,6 +81,7 @@ class Kernel:
         self.idle_since = clock.now()
         self.goals = Goals()
         self.load = Load(clock.now())
+        self.past = Past()
         self.stopping = False
         self.on_stop: Callable[[int], None] | None = None
         """What `shutdown` calls with the grace in ms: the server's stop."""
@@ -255,6 +260,7 @@ class Kernel:
         """The host of a model, started if it must be. Raises Error ENODEV, ENOEXEC, EAGAIN."""
         host = self.hosts.get(model)
         if host is not None and host.failure and host.state == "dead":
+            self.past.add(host)
             host.close()
             host = None
         if host is None:
@@ -265,18 +271,32 @@ class Kernel:
                 self.make_device(model),
                 self.clock,
                 policy=self.policy,
-                seats=settings.batch,
                 quantum=settings.quantum,
                 say=self.say,
+                tuning=self._tuning(model),
             )
             host.strict, host.latency_ms = settings.strict, settings.latency_ms
             self.hosts[model] = host
         host.start()
         return host
 
+    def _tuning(self, model: str) -> Tuning:
+        """Overrides are the settings'; what is measured is kept when there is a shelf."""
+        given = self.settings
+        return Tuning(
+            model,
+            shelf=self.shelf if given.calibrate else None,
+            peers=lambda: [host.tuning for host in self.hosts.values()],
+            cores=given.cores,
+            threads=given.threads,
+            seats=given.batch,
+        )
+
     def unload(self, model: str) -> None:
         """Close a host that no process uses."""
-        self.hosts.pop(model).close()
+        host = self.hosts.pop(model)
+        self.past.add(host)
+        host.close()
 
     # Time.
 

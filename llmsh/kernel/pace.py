@@ -10,6 +10,7 @@ from typing import Protocol
 
 from llmsh.abi.lease import Step
 from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.seating import Seating
 from llmsh.kernel.stream import Stream
 
 WEIGHT = 0.2
@@ -63,7 +64,7 @@ class Owner(Protocol):
 
     queue: RunQueue
     leased: dict[int, Stream]
-    seats: int
+    seating: Seating
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
         """Sorts streams by how little they deserve."""
@@ -136,7 +137,7 @@ class Pace:
         return max(int(overdue), self._beside[front])
 
     def _most(self, front: int) -> int:
-        counts = range(max(0, self._core.seats - front), 0, -1)
+        counts = range(max(0, self._core.seating.seats - front), 0, -1)
         if not self.latency:
             return len(counts)
         limit = PLANNED * self.latency

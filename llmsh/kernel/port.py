@@ -19,6 +19,8 @@ class Port(Protocol):
     """The longest time between two tokens of the foreground, as wanted; 0 for no matter."""
     dropped: int
     """Records that came too late to be appended."""
+    input_cost: float
+    """What a prefilled token costs, in generated ones, as measured."""
 
     @property
     def shares(self) -> bool:

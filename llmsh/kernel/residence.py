@@ -97,7 +97,9 @@ class Residence:
         """Quiet holders that may leave, in the order in which they should; a keeper once nobody needs it there."""
         core = self.core
         residents = [each for each in core.cells.residents if each is not stream and each not in spared]
-        yield from [each for each in residents if isinstance(each, Keeper) and not each.users]
+        kept = [each for each in residents if isinstance(each, Keeper) and not each.op]
+        for keeper in sorted(kept, key=lambda each: bool(each.users)):  # first those that no process is based on
+            yield from self._unwanted(keeper, spared)
         quiet = [each for each in residents if isinstance(each, Stream) and not (each.leased or each.op)]
         # Who waits for a person takes its time; who waits for another program may be back at once.
         idle = sorted((each for each in quiet if each not in core.queue), key=lambda each: not each.client.away)
@@ -106,10 +108,16 @@ class Residence:
         for victim in idle + sorted(busy, key=core.rank, reverse=True):
             base = victim.base
             yield victim
-            while base is not None and base not in spared and base in core.cells and not core.sharing.wanted(base):
-                above = base.base
-                yield base
-                base = above
+            yield from self._unwanted(base, spared)
+
+    def _unwanted(self, keeper: Keeper | None, spared: set[Holder]) -> Iterator[Keeper]:
+        """A keeper that nobody needs in the cells, and then what it is based on, if that is the same."""
+        while keeper is not None and keeper not in spared and keeper in self.core.cells:
+            if keeper.op or self.core.sharing.wanted(keeper):
+                return
+            base = keeper.base
+            yield keeper
+            keeper = base
 
     def _doom(self, stream: Stream, cells: int, sequences: int) -> None:
         core, mine = self.core, self.core.rank(stream)

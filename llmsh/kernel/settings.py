@@ -11,8 +11,14 @@ class Settings:
 
     model: str = "smollm2"
     policy: str = "fair"
-    batch: int = 16
-    """Sequences in one step of a core."""
+    batch: int = 0
+    """Sequences in one step of a core; 0: as many as the rates say, 16 before there are any."""
+    cores: int = 0
+    """0: up to one for each of the machine's, 4 at most; as many work as the rates say."""
+    threads: int = 0
+    """Of a step; 0: as many as the rates say, before there are any one fewer than there are cores."""
+    calibrate: bool = False
+    """Measure how fast steps are, once for a model and a machine, when nothing runs."""
     quantum: int = 16
     """Tokens of one lease."""
     pipe_capacity: int = PIPE_CAPACITY

@@ -117,6 +117,12 @@ class Stream(Holder):
         if self.answer is not None:
             self.answer.sent = False
 
+    def quieten(self) -> None:
+        """It is quiet: who waited for that goes on."""
+        calls, self.on_quiet = self.on_quiet, []
+        for call in calls:
+            call()
+
     @property
     def leased(self) -> bool:
         """Whether the engine may extend it."""

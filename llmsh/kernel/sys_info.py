@@ -1,5 +1,5 @@
-"""System calls on the kernel and its devices: hello, null, dmesg, uptime, free, lsdev, load, unload,
-sched, purge, check, shutdown."""
+"""System calls on the kernel and its devices: hello, null, dmesg, uptime, free, lsdev, vmstat, load,
+unload, sched, purge, check, shutdown."""
 
 import os
 from functools import partial
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmsh.abi.errors import Error
 from llmsh.abi.states import RUN
 from llmsh.abi.version import BUILD, MAJOR, MINOR
-from llmsh.kernel import rows
+from llmsh.kernel import activity, rows
 from llmsh.kernel.caller import Trap
 from llmsh.kernel.host import Host
 from llmsh.kernel.sched import POLICIES
@@ -76,7 +76,15 @@ def sys_free(kernel: "Kernel", call: Trap) -> None:
 
 def sys_lsdev(kernel: "Kernel", call: Trap) -> None:
     """lsdev(2)"""
-    call.ok({"rows": [rows.device(model, host) for model, host in kernel.hosts.items()]})
+    found = [rows.device(model, host) for model, host in kernel.hosts.items()]
+    if call["long"]:
+        found = [row | {"rates": host.tuning.record()} for row, host in zip(found, kernel.hosts.values(), strict=True)]
+    call.ok({"rows": found})
+
+
+def sys_vmstat(kernel: "Kernel", call: Trap) -> None:
+    """vmstat(2)"""
+    call.ok(activity.record(kernel))
 
 
 def sys_load(kernel: "Kernel", call: Trap) -> None:

@@ -157,9 +157,14 @@ def free(conn: Connection) -> list[Row]:
     return list(conn.call("free")[0]["rows"])
 
 
-def lsdev(conn: Connection) -> list[Row]:
-    """The call lsdev: a record a device, its fields in abi.records.LSDEV."""
-    return list(conn.call("lsdev")[0]["rows"])
+def lsdev(conn: Connection, *, long: bool = False) -> list[Row]:
+    """The call lsdev: a record a device, its fields in abi.records.LSDEV; with `long` its rates as RATES has them."""
+    return list(conn.call("lsdev", long=long)[0]["rows"])
+
+
+def vmstat(conn: Connection) -> Row:
+    """The call vmstat: its fields in abi.records.VMSTAT."""
+    return conn.call("vmstat")[0]
 
 
 def load(conn: Connection, model: str = "") -> str:

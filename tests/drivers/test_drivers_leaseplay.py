@@ -116,8 +116,8 @@ class LlamaLeases(Leases):
         self.crashed |= any("is silent for" in line for line in self.machine.lines())
         self.made = {pid: client.row(pid)["tokens_out"] for client, _, pids in self.jobs for pid in pids}
 
-    def sequences(self) -> dict[int, Any]:
-        return {}
+    def sequences(self) -> dict[int, Any] | None:
+        return None
 
     def said_right(self, client: Client, job: Job, pids: list[int]) -> None:
         whole, end = self.calm[job], end_of(client, pids)

@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
             self.kernel.close()
             self.channel._socket.close()
 
-    def say(self, message: lease.ToEngine) -> None:
+    def say(self, message: lease.ToSequence) -> None:
         self.orders.obey(message)
 
     def op(self) -> int:
@@ -232,7 +232,7 @@ class Machine(RuleBasedStateMachine):
                 self.page._map[abort.place(core, number)] = 1
             step = self.stepper.begin(core, alone=True)
             if step is not None:
-                self.stepper.decode(step, (1, 1))
+                self.stepper.decode(step, 1, 1)
                 self.stepper.end(step)
             self.hear()
             aborted = False

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.balance import loads, move
+from llmsh.kernel.balance import eligible, gather, loads, move
 from llmsh.kernel.sched import Task
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
@@ -54,6 +54,34 @@ def test_a_session_of_forty_weighs_as_much_as_one_of_one() -> None:
 def test_who_cannot_go_stays() -> None:
     both = tasks(0, 0)
     assert move([both, []], {}) is None
+
+
+def test_fewer_cores_are_used_when_that_is_the_width() -> None:
+    one, three, two = tasks(0), tasks(0, 0, 0, first=2), tasks(0, 0, first=5)
+    cores = [one, three, two, []]
+    assert gather(cores, free(*cores), 3) is None
+    assert gather(cores, free(*cores), 2) == (0, 2, one[0])
+    assert gather(cores, {}, 2) is None
+    # Who comes goes to one that is used, or to any while there may be more.
+    assert eligible([1, 3, 2, 0], 3) == [0, 1, 2]
+    assert eligible([1, 3, 2, 0], 2) == [0, 1, 2]
+    assert eligible([1, 3, 2, 0], 4) == [0, 1, 2, 3]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(1, 6))
+def test_gathering_ends_with_so_many_cores_and_nobody_lost(counts: list[int], width: int) -> None:
+    numbers = iter(range(1, 100))
+    cores = [[Task(next(numbers), "one") for _ in range(count)] for count in counts]
+    everybody = sorted(task.ident for core in cores for task in core)
+    moves = 0
+    while (found := gather(cores, free(*cores), width)) is not None:
+        source, target, task = found
+        cores[source].remove(task)
+        cores[target].append(task)
+        moves += 1
+        assert moves <= sum(counts) * len(counts)
+    assert sum(bool(core) for core in cores) == min(width, sum(bool(count) for count in counts))
+    assert sorted(task.ident for core in cores for task in core) == everybody
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(-20, 19), st.sampled_from("abc")), max_size=8), min_size=2, max_size=4))

@@ -135,7 +135,7 @@ def test_the_answers_have_the_fields_of_the_table() -> None:
         ("kill", {"pid": pid, "sig": 0}), ("renice", {"pid": reader, "nice": 1}), ("ps", {}), ("uptime", {}),
         ("setpgid", {"pid": reader, "pgid": 0}), ("foreground", {"pgid": reader}), ("logs", {"pid": detached}),
         ("dmesg", {}), ("free", {}), ("lsdev", {}), ("load", {"model": "fake"}), ("sched", {}), ("check", {}),
-        ("close", {"pid": reader, "fd": 0}), ("wait", {"pid": pid}), ("purge", {}),
+        ("close", {"pid": reader, "fd": 0}), ("wait", {"pid": pid}), ("purge", {}), ("vmstat", {}),
     ]  # fmt: skip
     for name, args in calls:
         assert set(client.call(name, **args)) == set(TABLE[name].result), name

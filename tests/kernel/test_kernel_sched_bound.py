@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.core import INPUT_COST
+from llmsh.kernel.rates import INPUT_COST
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Machine
 

@@ -57,6 +57,7 @@ _OTHERS: dict[str, tuple[dict[str, Any], ...]] = {
     "foreground": ({"pgid": 0}, {"pgid": 0, "on": False}),
     "logs": ({"pid": 0}, {"pid": 0, "offset": -10, "follow": True}),
     "dmesg": ({}, {"after": 3, "follow": True}),
+    "lsdev": ({}, {"long": True}),
     "load": ({"model": "fake"},),
     "unload": ({"model": "fake"},),
     "sched": ({}, {"policy": "fcfs"}, {"policy": "fair"}),

@@ -16,6 +16,7 @@ from llmsh.boot.clock import LoopClock
 from llmsh.drivers.llama import LlamaDevice
 from llmsh.kernel.host import STARTING
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.tuning import Shelf
 
 from .machine import Machine
 
@@ -96,11 +97,13 @@ class Driven(LlamaDevice):
 class LlamaMachine(Machine):
     """Close it: the engine is another process."""
 
-    def __init__(self, model: Path, *, cells: int = 2048, settings: Settings | None = None) -> None:
+    def __init__(
+        self, model: Path, *, cells: int = 2048, settings: Settings | None = None, shelf: Shelf | None = None
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self._model, self._cells = model, cells
         self.said: list[str] = []
-        super().__init__(settings=settings, clock=DrivenClock(self.loop))
+        super().__init__(settings=settings, clock=DrivenClock(self.loop), shelf=shelf)
 
     def make_device(self, model: str) -> Any:
         if not model.startswith("fake"):

@@ -18,6 +18,7 @@ from llmsh.kernel.console import Console
 from llmsh.kernel.kernel import Kernel
 from llmsh.kernel.ledger import Committed, Ledger
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.tuning import Shelf
 from llmsh.programs.table import PROGRAMS
 
 UNITS = {
@@ -217,6 +218,7 @@ class Machine:
         settings: Settings | None = None,
         programs: dict[str, Program] | None = None,
         clock: Any = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.clock: FakeClock = clock or FakeClock()
         self.memory = Memory()
@@ -232,6 +234,7 @@ class Machine:
             make_device=self.make_device,
             units=self.unit,
             console=self.console,
+            shelf=shelf,
         )
 
     def make_device(self, model: str) -> FakeDevice:

@@ -1,0 +1,83 @@
+"""vmstat: what runs, where the cells are, and what goes on a second. See vmstat(1)."""
+
+import time
+
+from llmsh.abi.light import Any
+from llmsh.lib import calls, forms, spawn, term
+from llmsh.lib.command import JSON, Command, flag
+from llmsh.lib.options import Usage, parse
+
+COMMAND = Command(
+    "vmstat",
+    "report processes, cells, swapping and tokens",
+    ("[-n] [-t] [--json] [DELAY [COUNT]]",),
+    (
+        flag("-n", "--one-header", help="the header once, not once a screen"),
+        flag("-t", "--timestamp", help="with the time of the day"),
+        JSON,
+    ),
+    notes="The first line is since the start, each one after it since the one before. Cells are now.",
+)
+
+_NOW = ("runnable", "blocked", "swap", "used", "free")
+_COUNTERS = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps")
+_HEADER = (
+    "procs -----------cells------------ -----swap------ ----tokens---- -steps",
+    " r  b       swpd       used       free      si      so     in    out     n",
+)
+_WIDTHS = (2, 2, 10, 10, 10, 7, 7, 6, 6, 5)
+_LINES = 22
+"""Lines between two headers."""
+
+
+def _since(row: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The counters a second between two records."""
+    seconds = max(1, row["up_ms"] - before.get("up_ms", 0)) / 1000
+    # A daemon that was started anew counts from 0.
+    fresh = row["up_ms"] < before.get("up_ms", 0)
+    passed = {name: row[name] - (0 if fresh else before.get(name, 0)) for name in _COUNTERS}
+    return {name: row[name] for name in _NOW} | {name: round(n / seconds, 1) for name, n in passed.items()}
+
+
+def _line(row: dict[str, Any], stamp: bool) -> str:
+    values = [str(round(row[name])) for name in (*_NOW, *_COUNTERS)]
+    text = " ".join(value.rjust(width) for value, width in zip(values, _WIDTHS, strict=True))
+    return f"{text} {time.strftime('%Y-%m-%d %H:%M:%S')}" if stamp else text
+
+
+def _numbers(operands: list[str]) -> tuple[float, int]:
+    """Delay and count; without a delay one line, without a count for ever (0)."""
+    if len(operands) > 2:
+        raise Usage("it takes a delay and a count")
+    try:
+        delay = float(operands[0]) if operands else 0.0
+        count = int(operands[1]) if len(operands) > 1 else 0 if operands else 1
+    except ValueError:
+        raise Usage("delay and count are numbers") from None
+    if (operands and not 0 < delay <= 86_400) or (len(operands) > 1 and count < 1):
+        raise Usage("delay and count are greater than 0")
+    return delay, count
+
+
+def main(argv: list[str]) -> int:
+    """A line now, and one after each delay; an empty machine does nothing."""
+    given = parse(COMMAND, argv)
+    delay, count = _numbers(given.operands)
+    before: dict[str, Any] = {}
+    shown = 0
+    while True:
+        conn = spawn.running()
+        row = calls.vmstat(conn) if conn else {"up_ms": 0} | dict.fromkeys((*_NOW, *_COUNTERS), 0)
+        if conn is not None:
+            conn.close()
+        since, before = _since(row, before), row
+        if given.flag("json"):
+            forms.record(since)
+        else:
+            header = shown == 0 or (not given.flag("one-header") and shown % _LINES == 0)
+            lines = [*(_HEADER if header else ()), _line(since, given.flag("timestamp"))]
+            term.out("\n".join(lines) + "\n")
+        shown += 1
+        if shown == count:
+            return 0
+        time.sleep(delay)
