@@ -177,10 +177,21 @@ class Measure(_Message, frozen=True):
     op: int
 
 
+class Transfer(_Message, frozen=True):
+    """Write the images of these sequences to the swap file, or read them back, side by side from `offset` on, in
+    one call. An image that was written is not in memory any more, and is read before it is loaded. Not an
+    operation of one q: it happens beside the steps."""
+
+    op: int
+    write: bool
+    offset: int
+    qs: list[int]
+
+
 Operation = Cut | Fork | Save | Move | Load | Score | Drop
-"""What DONE answers, beside MEASURE."""
+"""What DONE answers, beside MEASURE and TRANSFER."""
 ToSequence = Open | Answer | Feed | Lease | Halt | Operation
-ToEngine = ToSequence | Threads | Measure
+ToEngine = ToSequence | Threads | Measure | Transfer
 
 
 # Engine to kernel, data channel.
@@ -230,6 +241,8 @@ class Done(_Message, frozen=True):
     scores: list[float] = []
     ms: float = 0.0
     share: float = 1.0
+    size: int = 0
+    """Bytes of the image that a SAVE or MOVE made."""
 
 
 class Ready(_Message, frozen=True):

@@ -7,12 +7,14 @@ import dataclasses
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from typing import Any
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import CORES_MAX
 from llmsh.abi.limits import PIPE_MAX, PIPE_MIN, SEQUENCES_MAX
+from llmsh.kernel.io.queue import QUEUES
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
 
@@ -23,6 +25,8 @@ MAX = 1 << 40
 class Config(Settings):
     """The kernel's settings and the daemon's own."""
 
+    swap_memory: int = 2 << 30
+    swap_file: int = 4 << 30
     calibrate: bool = True
     """Measure how fast steps are, once for a model and a machine, when nothing runs."""
     threads_batch: int = 0
@@ -49,6 +53,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "grace_s": (0, 600),
     "nproc": (1, MAX),
     "model_idle_s": (0, MAX),
+    "swap_memory": (0, MAX),
+    "swap_file": (0, MAX),
     "cores": (0, CORES_MAX),
     "threads": (0, 512),
     "threads_batch": (0, 512),
@@ -59,6 +65,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "output_max_bytes": (4096, MAX),
 }
 """Least and greatest value of every number."""
+
+CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES}
+"""What a word may be."""
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
@@ -76,8 +85,8 @@ def _kind(name: str) -> str:
 
 def _wanted(name: str) -> str:
     text = _KINDS[_kind(name)]
-    if name == "policy":
-        return f"one of {', '.join(POLICIES)}"
+    if name in CHOICES:
+        return f"one of {', '.join(CHOICES[name])}"
     if name in BOUNDS:
         low, high = BOUNDS[name]
         return f"{text} from {low:g} to {high:g}" if high < MAX else f"{text}, at least {low:g}"
@@ -93,7 +102,7 @@ def checked(name: str, value: Any) -> Any:
         value = float(value)
     low, high = BOUNDS.get(name, (0, 0))
     fits = type(value).__name__ == kind and (name not in BOUNDS or low <= value <= high)
-    if not fits or (name == "policy" and value not in POLICIES):
+    if not fits or value not in CHOICES.get(name, (value,)):
         raise ValueError(f"{name}: expected {_wanted(name)}")
     return value
 

@@ -51,4 +51,5 @@ class Models:
             threads_batch=config.threads_batch or config.threads or cores,
             sequences=config.sequences,
             log=lambda line: self._log(f"{model}: {line}"),
+            swap=paths.state() if config.swap_file else "",
         )

@@ -15,14 +15,13 @@ from llmsh.abi import lease
 from llmsh.abi.errors import Error
 from llmsh.abi.routes import Routes
 from llmsh.drivers import fakeschema
-from llmsh.drivers.fakecore import Options, Plan, ProtocolError, rule
+from llmsh.drivers.fakecore import CELL_BYTES, Options, Plan, ProtocolError, rule
 from llmsh.drivers.fakeengine import FakeEngine
 from llmsh.drivers.faketext import VOCAB, Writer
 from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.device import Sink
 
 ABORT_S = 0.002
-CELL_BYTES = 1024
 DEFAULT = Options()
 MOST = 1 << 20
 """Of any option that is given in a model's name."""
@@ -249,7 +248,7 @@ class FakeDevice:
             return
         while place.inbox:
             message = place.inbox.popleft()
-            if isinstance(message, lease.Threads | lease.Measure):
+            if isinstance(message, lease.Threads | lease.Measure | lease.Transfer):
                 engine.take(message)
                 continue
             there = self._routes.now(message.q, index)

@@ -10,6 +10,7 @@ from llmsh.abi.limits import SEQUENCES_MAX, STEP_MAX_MS
 from llmsh.drivers.fakecells import Cells
 from llmsh.drivers.faketext import EOS, JSON_GRAMMAR, Matcher, Script, Writer, mix, score
 
+CELL_BYTES = 1024
 EXACT = 256
 """An exact sequence is computed in chunks that end at multiples of this."""
 
@@ -70,6 +71,10 @@ class Sequence:
         self.log = bytearray()
         self.cells: list[int] = []
         self.saved = False
+        self.spilled: int | None = None
+        """Where its image lies in the swap file, if there."""
+        self.size = 0
+        """Bytes of the image."""
         self.image = self.behind = 0
         """Cells' worth in the image, and where it begins."""
         self.single = 0

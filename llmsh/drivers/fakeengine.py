@@ -5,7 +5,7 @@ it; `said` gives what it answers. What only a bug of the kernel can send raises 
 """
 
 from llmsh.abi import lease
-from llmsh.drivers.fakecore import FakeCore, Options, Plan, Sequence, rule
+from llmsh.drivers.fakecore import CELL_BYTES, FakeCore, Options, Plan, Sequence, rule
 from llmsh.drivers.fakemeasure import Measures
 from llmsh.drivers.faketext import EOS, Matcher, Words, Writer
 
@@ -22,6 +22,8 @@ class FakeEngine:
         self.cores[lease.EXACT] = FakeCore(lease.EXACT, options.longest, 1, options, writer)
         self.sequences: dict[int, Sequence] = {}
         self.ignored = 0
+        self.transfers: list[lease.Transfer] = []
+        """What was read and written, in order."""
         self._names: set[int] = set()
         self._exact_next = True
         self._out: list[lease.FromEngine] = []
@@ -78,6 +80,8 @@ class FakeEngine:
         """Do what one message asks, between two steps."""
         if isinstance(message, lease.Threads | lease.Measure):
             self._measures.take(message)
+        elif isinstance(message, lease.Transfer):
+            self._transfer(message)
         elif isinstance(message, lease.Open):
             rule(message.core in self.cores, message, "no such core")
             self._add(message, message.q, self.cores[message.core], message.exact)
@@ -131,8 +135,23 @@ class FakeEngine:
                 self._pending(sequence)
                 sequence.scoring = message
 
-    def _done(self, op: int, sequence: Sequence, error: str = "", scores: list[float] | None = None) -> None:
-        self._out.append(lease.Done(op, sequence.q, len(sequence.cells), error, scores or []))
+    def _transfer(self, message: lease.Transfer) -> None:
+        """Images to the swap file or back: at once, side by side, and nothing over what is there."""
+        self.transfers.append(message)
+        at = message.offset
+        for q in message.qs:
+            rule(q in self.sequences, message, "no such sequence")
+            each = self.sequences[q]
+            there = None if message.write else at
+            rule(each.saved and each.spilled == there, message, "q {} is at {}", q, each.spilled)
+            each.spilled = at if message.write else None
+            at += each.size
+        self._out.append(lease.Done(message.op, 0))
+
+    def _done(
+        self, op: int, sequence: Sequence, error: str = "", scores: list[float] | None = None, size: int = 0
+    ) -> None:
+        self._out.append(lease.Done(op, sequence.q, len(sequence.cells), error, scores or [], size=size))
 
     def _lease(self, sequence: Sequence, message: lease.Lease) -> None:
         if message.n != sequence.halted:
@@ -203,19 +222,22 @@ class FakeEngine:
         child.single = min(sequence.single, message.at)
         if sequence.saved:
             rule(message.at == len(sequence.log), message, "an image is forked whole")
+            rule(sequence.spilled is None, message, "its image is in the swap file")
             child.saved, child.image, child.behind = True, sequence.image, sequence.behind
+            child.size = sequence.size
         else:
             core.share(sequence, child, message.at)
         self._done(message.op, child)
 
     def _save(self, sequence: Sequence, message: lease.Save) -> None:
         self._away(sequence, message.at)
-        self._done(message.op, sequence)
+        self._done(message.op, sequence, size=sequence.size)
 
     def _away(self, sequence: Sequence, at: int) -> None:
         """Cells to an image."""
         core = self.cores[sequence.core]
         if not sequence.saved:
+            sequence.size = (len(sequence.cells) - min(at, len(sequence.cells))) * CELL_BYTES
             sequence.behind = min(at, len(sequence.cells))
             sequence.image = len(sequence.cells) - sequence.behind
             sequence.saved = True
@@ -231,11 +253,12 @@ class FakeEngine:
         self.cores[message.core].sequences.append(sequence)
         if not sequence.image + sequence.behind:
             sequence.saved = False
-        self._done(message.op, sequence)
+        self._done(message.op, sequence, size=sequence.size)
 
     def _load(self, sequence: Sequence, message: lease.Load) -> None:
         if not sequence.saved:
             return self._done(message.op, sequence, "no image")
+        rule(sequence.spilled is None, message, "its image is in the swap file")
         core = self.cores[sequence.core]
         if sequence.behind:
             donor = self.sequences.get(message.donor)

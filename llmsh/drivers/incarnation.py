@@ -35,6 +35,7 @@ class Incarnation:
         received: Callable[[lease.FromEngine], None],
         died: Callable[[str], None],
         log: Callable[[str], None],
+        swap: int = -1,
     ) -> None:
         self._loop = loop
         self._received = received
@@ -52,7 +53,7 @@ class Incarnation:
         control, engine_control = socket.socketpair()
         try:
             with engine_data, engine_control:
-                self._process = self._spawn(options, engine_data.fileno(), engine_control.fileno())
+                self._process = self._spawn(options, engine_data.fileno(), engine_control.fileno(), swap)
         except OSError:
             data.close()
             control.close()
@@ -69,11 +70,11 @@ class Incarnation:
         loop.add_reader(self._pidfd, self._exit)
         self._grace: asyncio.TimerHandle | None = None
 
-    def _spawn(self, options: list[str], data: int, control: int) -> "subprocess.Popen[bytes]":
-        fds = (data, control, self._abort)
+    def _spawn(self, options: list[str], data: int, control: int, swap: int) -> "subprocess.Popen[bytes]":
+        fds = (data, control, self._abort, *((swap,) if swap >= 0 else ()))
         path = os.pathsep.join(filter(None, [_PACKAGES, os.environ.get("PYTHONPATH", "")]))
-        names = ("--data-fd", "--control-fd", "--abort-fd")
-        given = [part for name, fd in zip(names, fds, strict=True) for part in (name, str(fd))]
+        names = ("--data-fd", "--control-fd", "--abort-fd", "--swap-fd")
+        given = [part for name, fd in zip(names, fds, strict=False) for part in (name, str(fd))]
         return subprocess.Popen(
             [*COMMAND, *options, *given],
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ at a time; each `start` is the next incarnation.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +30,7 @@ class LlamaDevice:
         threads_batch: int,
         sequences: int,
         log: Callable[[str], None],
+        swap: str = "",
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.name = name
@@ -36,6 +38,8 @@ class LlamaDevice:
         self._options = ["--model", path, "--cells", str(cells), "--cores", str(cores), "--threads", str(threads)]
         self._options += ["--threads-batch", str(threads_batch), "--sequences", str(sequences)]
         self._log = log
+        self._swap = swap
+        """The folder of its swap file, which has no name there; empty: it has none."""
         self._loop = loop
         self._life: Incarnation | None = None
         self._count = 0
@@ -46,13 +50,26 @@ class LlamaDevice:
         self._count += 1
         number = self._count
         loop = self._loop or asyncio.get_running_loop()
+        swap = self._swap_file()
         try:
-            self._life = Incarnation(
-                loop, self._options, partial(_received, sink, number), partial(self._died, sink, number), self._log
-            )
+            received, died = partial(_received, sink, number), partial(self._died, sink, number)
+            self._life = Incarnation(loop, self._options, received, died, self._log, swap)
             self.pid = self._life.pid
         except OSError as exc:
             loop.call_soon(sink.died, number, f"cannot be started: {exc.strerror}")
+        finally:
+            if swap >= 0:
+                os.close(swap)
+
+    def _swap_file(self) -> int:
+        """A file for this engine's life, -1 for none: it goes with the last descriptor."""
+        if not self._swap:
+            return -1
+        try:
+            return os.open(self._swap, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            self._log(f"no swap file in {self._swap}: {exc.strerror}")
+            return -1
 
     def _died(self, sink: Sink, number: int, reason: str) -> None:
         self._life, self.pid = None, 0

@@ -64,4 +64,4 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
     channel.flush()
     orders = Orders(model, cache, channel)
     stepper = Stepper(model, cache, orders, channel, Fault(os.environ.get(VARIABLE, "")))
-    Loop(channel, orders, stepper, team, Calibrator(cache, channel, model.size)).run()
+    Loop(channel, orders, stepper, team, Calibrator(cache, channel, model.size), options.swap_fd).run()

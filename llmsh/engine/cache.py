@@ -96,7 +96,7 @@ class Cache:
         """Share what the parent has computed of the child's log, or its image. A cache that cannot share,
         or an exact parent, leaves the child to compute."""
         if parent.saved >= 0:
-            if len(child.log) == len(parent.log):
+            if len(child.log) == len(parent.log) and not parent.spilled:
                 child.image, child.saved, child.saved_at = parent.image, parent.saved, parent.saved_at
             return
         end = min(parent.computed, len(child.log))
@@ -167,6 +167,8 @@ class Cache:
         """Put the image back, behind the cells of `donor`; empty, or what is wrong (the image is kept then)."""
         if sequence.saved < 0:
             return "no image"
+        if sequence.spilled:
+            return "its image is in the swap file"
         image, keep, at = sequence.image, sequence.saved, min(sequence.saved_at, sequence.saved)
         if at and (donor is None or donor.slot is None or donor.computed < at or donor.core != sequence.core):
             return f"nobody has the {at} cells before the image"

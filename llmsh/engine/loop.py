@@ -16,6 +16,7 @@ from llmsh.abi import lease
 from llmsh.abi.routes import Routes
 from llmsh.engine.calibrate import Calibrator, Job
 from llmsh.engine.channel import BROKEN, Channel, Closed
+from llmsh.engine.disk import Disk
 from llmsh.engine.orders import Orders
 from llmsh.engine.step import Planned, Stepper
 from llmsh.engine.team import Team
@@ -24,20 +25,29 @@ from llmsh.engine.team import Team
 class Loop:
     """Serves until the kernel is gone."""
 
-    def __init__(self, channel: Channel, orders: Orders, stepper: Stepper, team: Team, calibrator: Calibrator) -> None:
+    def __init__(
+        self, channel: Channel, orders: Orders, stepper: Stepper, team: Team, calibrator: Calibrator, swap_fd: int = -1
+    ) -> None:
         self._channel = channel
         self._orders = orders
         self._stepper = stepper
         self._team = team
         self._calibrator = calibrator
         self._lock = threading.Lock()
+        self._disk = Disk(swap_fd, orders.sequences, self._lock, self._tell)
         self._inboxes: list[deque[lease.ToEngine]] = [deque() for _ in range(team.count)]
         self._bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(team.count)]
         self._idle = [False] * team.count
         self._routes = Routes(team.count)
 
+    def _tell(self, done: lease.Done) -> None:
+        """The disk's thread has something to say; it holds the lock."""
+        self._channel.send(done)
+        self._channel.flush()
+
     def run(self) -> None:
         """Serve; raises Closed, or what a kernel that does not speak the protocol causes (BROKEN)."""
+        self._disk.start()
         for place in range(1, self._team.count):
             threading.Thread(target=self._follow, args=(place,), name=f"core {place}", daemon=True).start()
         self._serve(0)
@@ -111,6 +121,9 @@ class Loop:
                 continue
             if isinstance(message, lease.Measure):
                 self._calibrator.take(message)
+                continue
+            if isinstance(message, lease.Transfer):
+                self._disk.take(message)
                 continue
             there = self._routes.now(message.q, place)
             if there != place:  # it moved while this waited

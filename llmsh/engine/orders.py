@@ -70,10 +70,8 @@ class Orders:
         self._cache.vacate(sequence)
         self._channel.send(sequence.end(why, detail))
 
-    def _done(
-        self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None, ms: float = 0.0
-    ) -> None:
-        self._channel.send(lease.Done(op, q, cells, error, scores or [], round(ms, 3)))
+    def _done(self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None) -> None:
+        self._channel.send(lease.Done(op, q, cells, error, scores or []))
 
     # Leases.
 
@@ -162,7 +160,9 @@ class Orders:
             case _:
                 began = time.perf_counter()
                 error = self._copy(sequence, message)
-                self._done(message.op, sequence.q, sequence.computed, error, ms=(time.perf_counter() - began) * 1000)
+                ms = round((time.perf_counter() - began) * 1000, 3)
+                size = sequence.image.nbytes if sequence.image is not None else 0
+                self._channel.send(lease.Done(message.op, sequence.q, sequence.computed, error, [], ms, size=size))
                 return
         self._done(message.op, sequence.q, sequence.computed, error)
 

@@ -40,6 +40,8 @@ class Sequence:
         self.image: Image | None = None
         self.saved = -1
         """Where the image ends; -1: not saved."""
+        self.spilled = 0
+        """Bytes of the image when it is in the swap file, 0 otherwise."""
         self.saved_at = 0
         """Where it begins: what is before is shared with others."""
         self.answer: Answer | None = None
@@ -96,7 +98,7 @@ class Sequence:
 
     def forget_image(self) -> None:
         """It is not saved."""
-        self.image, self.saved, self.saved_at = None, -1, 0
+        self.image, self.saved, self.saved_at, self.spilled = None, -1, 0, 0
 
     def drop_answer(self) -> None:
         """The answer is over, or another begins."""

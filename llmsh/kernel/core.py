@@ -80,6 +80,7 @@ class Core:
         if self.queue.remove(stream):
             self.port.changed()
         self.residence.withdraw(stream)
+        self.port.swap.withdraw(stream)
         self.halt(stream)
 
     def halt(self, stream: Stream) -> None:
@@ -96,6 +97,7 @@ class Core:
         self.scoring.discard(stream)
         self.residence.doomed.discard(stream)
         self.sharing.part(stream)
+        self.port.swap.gone(stream)
         if stream.q:
             op = self.port.operation(stream, self._freed)
             self.cells.leave(stream, op)

@@ -47,6 +47,7 @@ def _load(core: Owner, stream: Stream) -> None:
             core.rebuild(holder)
 
     op = core.port.operation(stream, loaded)
+    core.port.swap.gone(stream)
     core.port.post(Load(stream.q, op, stream.base.q if stream.base is not None else 0))
     stream.image = 0
     core.port.changed()  # half in an image, it could not move to another core

@@ -32,7 +32,7 @@ from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
 from llmsh.kernel.stream import Stream
-from llmsh.kernel.tax import Tax
+from llmsh.kernel.swap import Limits, Swap
 from llmsh.kernel.trial import Trial
 from llmsh.kernel.tuning import INPUT_COST, Tuning
 from llmsh.kernel.watchdog import Watchdog
@@ -70,12 +70,11 @@ class Host:
         self.tokens_in = self.tokens_out = self.steps = 0
         self.input_cost = INPUT_COST
         self.tuning = tuning
-        self.closing = False
         self._ops = Operations()
-        self._tax = Tax()
+        self.swap = Swap(self, self.cores, Limits(), self.plan)
         self._aborts = Aborts(device)
         self._q = self._starts = 0
-        self._hung = False
+        self.closing = self._hung = False
         self._dog = Watchdog(clock, self._patience, self._since, self._bite)
         self._requests = Requests(device, self._engine, self._dog.heard)
         self._balance: Balance[Core] = Balance(clock, movable, self._send)
@@ -125,6 +124,7 @@ class Host:
         self.state = DEAD
         self._ops.void()
         self._aborts.void()
+        self.swap.void()
         self.tuning.void()
         caught = [stream for core in self.cores.values() for stream in core.void()]
         for stream in self.members:
@@ -179,7 +179,7 @@ class Host:
     def _core(self, index: int) -> Core:
         shared = index != EXACT
         cells = Cells(self.facts.cells if shared else self.facts.context, self.facts.sequences if shared else 1)
-        return Core(index, self, cells, self.policy, self.tuning.seats if shared else 1, self.quantum, self._tax)
+        return Core(index, self, cells, self.policy, self.tuning.seats if shared else 1, self.quantum, self.swap.tax)
 
     def close(self) -> None:
         """End the engine for good: no process needs it."""
@@ -383,13 +383,11 @@ class Host:
         self._plan(core)
 
     def _done(self, message: Done) -> None:
-        if self.tuning.done(message):
-            return
         holder = self._ops.of(message.op)
-        if holder is None:
-            self.dropped += 1
+        if self.tuning.done(message) or holder is None:
+            self.dropped += holder is None and message.op > 0
             return
-        self._tax.copied(message.cells, message.ms)
+        self.swap.done(holder, message)
         if not self.facts.share and holder.q == message.q and not holder.image:
             holder.computed = min(holder.computed, message.cells)  # what was cut off took the rest with it
         self._ops.end(message)

@@ -27,6 +27,7 @@ from llmsh.kernel.ledger import Ledger
 from llmsh.kernel.load import Load
 from llmsh.kernel.proc import Process
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.swap import Limits, Swap
 from llmsh.kernel.table import Table
 from llmsh.kernel.trap import trap
 from llmsh.kernel.tuning import Shelf, Tuning
@@ -276,6 +277,8 @@ class Kernel:
                 tuning=self._tuning(model),
             )
             host.strict, host.latency_ms = settings.strict, settings.latency_ms
+            swap = Limits(settings.swap_memory, settings.swap_file, settings.swap_order)
+            host.swap = Swap(host, host.cores, swap, host.plan)
             self.hosts[model] = host
         host.start()
         return host

@@ -10,6 +10,22 @@ Ended = Callable[[Any, int, str, list[float]], None]
 """Called with (holder, operation, error, scores) when the engine has done an operation."""
 
 
+class Images(Protocol):
+    """What a core tells and asks of swap (swap.py)."""
+
+    def gone(self, holder: Holder) -> None:
+        """It has no image any more."""
+
+    def ready(self, images: list[Holder]) -> bool:
+        """Whether these can be loaded now; if not, they are on their way."""
+
+    def withdraw(self, holder: Holder) -> None:
+        """It wants nothing any more."""
+
+    def in_memory(self, holder: Holder) -> bool:
+        """Whether it has an image that can be loaded or forked at once."""
+
+
 class Port(Protocol):
     """The way to the engine."""
 
@@ -35,6 +51,10 @@ class Port(Protocol):
 
     def post(self, message: ToEngine) -> None:
         """Queue a message to the engine."""
+
+    @property
+    def swap(self) -> Images:
+        """The images of this device."""
 
     def operation(self, holder: Holder, ended: Ended) -> int:
         """A new operation's number; `ended` is called at its DONE, unless the engine dies."""

@@ -29,5 +29,11 @@ class Settings:
     grace_s: float = 2.0
     nproc: int = NPROC_SESSION
     model_idle_s: float = 600.0
+    swap_memory: int = 0
+    """Bytes of images that each model keeps in memory; what is more goes to its swap file. 0: no bound."""
+    swap_file: int = 0
+    """Bytes of each model's swap file; 0: none, images that are too many are computed again."""
+    swap_order: str = "elevator"
+    """none or elevator: how the swap file is read and written."""
     strict: bool = False
     """Raise where a book is wrong (tests) instead of going on."""

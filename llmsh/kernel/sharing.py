@@ -70,6 +70,9 @@ class Sharing:
             if wait:
                 return Need(0, 0, donor, count, wait=True)
         away = [each for each in _line(donor) if each not in self.core.cells]
+        images: list[Holder] = [*away, stream] if stream.image else away
+        if images and not self.core.port.swap.ready(images):
+            return Need(0, 0, donor, count, wait=True)
         divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
         return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)
 
@@ -124,8 +127,8 @@ class Sharing:
         if parent.exact or not port.shares or not parent.q or parent.op:
             return
         if parent.image:
-            if same < parent.sent:
-                return  # it has gone another way since
+            if same < parent.sent or not port.swap.in_memory(parent):
+                return  # it has gone another way since, or its image is not at hand
             port.enter(child)
             port.post(Fork(parent.q, child.q, parent.sent, port.operation(child, _forked)))
             child.base, child.shared, child.image = parent.base, parent.shared, parent.image
@@ -168,6 +171,7 @@ class Sharing:
         cells, port = self.core.cells, self.core.port
         for keeper in reversed([each for each in _line(holder) if each not in cells]):
             donor = keeper.base.q if keeper.base is not None else 0
+            port.swap.gone(keeper)
             port.post(Load(keeper.q, port.operation(keeper, self._returned), donor))
             keeper.image = 0
             cells.hold(keeper, len(keeper))
@@ -225,6 +229,7 @@ class Sharing:
 
     def _forget(self, keeper: Keeper) -> None:
         self.part(keeper)
+        self.core.port.swap.gone(keeper)
         self.core.port.forget(keeper)
         self.keepers.discard(keeper)
         keeper.void()

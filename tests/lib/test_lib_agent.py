@@ -68,7 +68,7 @@ def begin(specs: list[dict[str, object]]) -> "subprocess.Popen[bytes]":
 def test_a_pipeline_is_joined_in_the_kernel_and_is_one_group(server: WireServer) -> None:
     client = begin([{"agent": "a", "capacity": 512}, {"agent": "b"}, {"agent": "c", "nice": 3}])
     pipe = server.expect("pipe")
-    assert pipe.args == {"capacity": 512}
+    assert pipe.args == {"capacity": 512, "shared": False}
     pipe.ok(id=1, capacity=512)
     first = server.begin(pid=100, agent="a", stdin="client", stdout="pipe:1", pgid=0)
     assert set(first.args["env"]) <= set(ENV_KEPT), "the rest of the environment is nobody's business"

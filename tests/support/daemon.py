@@ -3,6 +3,7 @@
 It waits for the ready line, never for a time. Frames go over the socket as any client's do.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -111,7 +112,8 @@ class Wire:
             for head, body in self.heard[seen:]:
                 seen += 1
                 if head.get("ev") == "out":
-                    self.post("ack", pid=head["pid"], fd=head["fd"], n=len(body))
+                    with contextlib.suppress(BrokenPipeError):  # a daemon that leaves reads no more, but still says
+                        self.post("ack", pid=head["pid"], fd=head["fd"], n=len(body))
                 if head.get("ev") == name and all(head.get(key) == value for key, value in fields.items()):
                     return head
             assert self.hear(), f"closed before {name}; heard {self.heard}"

@@ -33,6 +33,7 @@ class EngineHost:
         threads: int = 1,
         cores: int = 1,
         env: Mapping[str, str] | None = None,
+        swap_fd: int = -1,
     ) -> None:
         self._data, data = socket.socketpair()
         self._control, control = socket.socketpair()
@@ -40,6 +41,8 @@ class EngineHost:
         os.ftruncate(self._abort, abort.SIZE)
         self.page = mmap.mmap(self._abort, abort.SIZE)
         fds = {"data": data.fileno(), "control": control.fileno(), "abort": self._abort}
+        if swap_fd >= 0:
+            fds["swap"] = swap_fd
         options = {"cells": cells, "threads": threads, "threads-batch": threads, "sequences": sequences, "cores": cores}
         command = [sys.executable, "-m", "llmsh.engine", "--model", str(model)]
         command += [part for name, fd in fds.items() for part in (f"--{name}-fd", str(fd))]

@@ -48,6 +48,15 @@ pipelines = [
 jobs = st.one_of(*map(st.sampled_from, (prompts, scorers, readers, pipelines)))
 
 
+SWAPS: tuple[dict[str, Any], ...] = (
+    {},
+    {"swap_memory": 100 << 10},
+    {"swap_memory": 100 << 10, "swap_file": 400 << 10},
+    {"swap_memory": 1, "swap_file": 1 << 30, "swap_order": "none"},
+)
+"""What may lie in memory and in the file: a cell is 1 KiB."""
+
+
 class Leases(RuleBasedStateMachine):
     """Two sessions with two connections; every job of theirs, and who was ended by force."""
 
@@ -58,9 +67,10 @@ class Leases(RuleBasedStateMachine):
         batch=st.sampled_from((1, 3, 16)),
         quantum=st.sampled_from((1, 5, 16)),
         policy=st.sampled_from(tuple(POLICIES)),
+        swap=st.sampled_from(SWAPS),
     )
-    def begin(self, options: Options, batch: int, quantum: int, policy: str) -> None:
-        made = Settings(strict=True, batch=batch, quantum=quantum, policy=policy, starvation_s=5)
+    def begin(self, options: Options, batch: int, quantum: int, policy: str, swap: dict[str, Any]) -> None:
+        made = Settings(strict=True, batch=batch, quantum=quantum, policy=policy, starvation_s=5, **swap)
         self.enter(Machine(options, settings=made))
 
     def enter(self, machine: Machine) -> None:

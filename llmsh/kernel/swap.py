@@ -1,0 +1,221 @@
+"""Images of one device: how many bytes they take in memory, which of them go to the swap file, and back.
+
+Above the high watermark the least recently saved go until there are few enough; whose process waits for a person
+first, and what is only kept for who may come is forgotten. Without a file, or when it is full, an image is
+forgotten, too: the log is computed again. Bytes move within the engine; here is only who, where and when.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from llmsh.abi.lease import Done, Transfer
+from llmsh.kernel.holder import Holder
+from llmsh.kernel.io.extents import Extents
+from llmsh.kernel.io.queue import QUEUES, Queue, Request
+from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.port import Port
+from llmsh.kernel.stream import Stream
+from llmsh.kernel.tax import Tax
+
+LOW = 0.9
+"""Of the high watermark: images go until no more than this is in memory."""
+
+
+class Limits(NamedTuple):
+    """Bytes in memory (0: no bound) and in the file (0: no file); how the file is read and written."""
+
+    memory: int = 0
+    file: int = 0
+    order: str = "elevator"
+
+
+class Sharing(Protocol):
+    """What swap asks of sharing."""
+
+    def lose(self, keeper: Keeper) -> None:
+        """It cannot be brought back."""
+
+
+class Core(Protocol):
+    """What swap asks of a core."""
+
+    @property
+    def sharing(self) -> Sharing:
+        """Its keepers."""
+
+    def rebuild(self, stream: Stream) -> None:
+        """Forget the engine's copy of a stream."""
+
+
+class Swap:
+    """Of one device, over all its engines."""
+
+    def __init__(self, port: Port, cores: Mapping[int, Core], limits: Limits, wake: Callable[[], None]) -> None:
+        self.tax = Tax()
+        self.memory = limits.memory
+        self.extents = Extents(limits.file)
+        self.used = 0
+        """Bytes in memory."""
+        self._port = port
+        self._cores = cores
+        self._wake = wake
+        """Images may be there that were waited for."""
+        self._order = limits.order
+        self._queue: Queue = QUEUES[limits.order]()
+        self._images: OrderedDict[Holder, int] = OrderedDict()
+        """In memory, with their bytes; the first saved first."""
+        self._placed: dict[Holder, Request] = {}
+        """In the file, or on their way there or back."""
+        self._claim: list[Holder] = []
+        """Images that somebody waits for."""
+        self._call: list[Request] = []
+        """What the engine is at."""
+        self._holders: dict[int, Holder] = {}
+
+    # Images come and go.
+
+    def done(self, holder: Holder, message: Done) -> None:
+        """An operation of a holder has ended."""
+        self.tax.copied(message.cells or holder.image, message.ms)
+        if message.size and holder.image and holder.q == message.q and holder not in self._placed:
+            self._keep(holder, message.size)
+
+    def _keep(self, holder: Holder, size: int) -> None:
+        self.gone(holder)
+        self._images[holder] = size
+        self.used += size
+        self._relieve(holder)
+
+    def gone(self, holder: Holder) -> None:
+        """It has no image any more."""
+        size = self._images.pop(holder, 0)
+        self.used -= size
+        placed = self._placed.pop(holder, None)
+        if placed is None or placed in self._call:
+            return
+        if placed.write == bool(size):  # to be written and still in memory, or to be read and not there yet
+            self._queue.remove(placed)
+        self.extents.give(placed.offset, placed.size)
+
+    def void(self) -> None:
+        """The engine is gone, and with it all images and its file."""
+        self._images.clear()
+        self._placed.clear()
+        self._holders.clear()
+        self._claim, self._call = [], []
+        self.used = 0
+        self.extents = Extents(self.extents.capacity)
+        self._queue = QUEUES[self._order]()
+
+    def ready(self, images: list[Holder]) -> bool:
+        """Whether all these images can be loaded now; if not, they are on their way from the file. Those of the
+        first who asks stay in memory until they are loaded: else two that fetch would chase each other out."""
+        if not any(each in self._claim for each in self._placed):
+            self._claim = images
+        return not [each for each in images if not self._at_hand(each)]
+
+    def _at_hand(self, holder: Holder) -> bool:
+        placed = self._placed.get(holder)
+        if placed is None:
+            return True
+        if placed.write and placed not in self._call and holder in self._images:
+            return True  # it waits to be written: that is called off when it is loaded
+        if placed.write and holder not in self._images:
+            self._placed[holder] = placed._replace(write=False)
+            self._add(holder, self._placed[holder])
+        return False
+
+    def withdraw(self, holder: Holder) -> None:
+        """It wants nothing any more."""
+        if holder in self._claim:
+            self._claim = []
+
+    def in_memory(self, holder: Holder) -> bool:
+        """Whether it has an image that can be loaded or forked at once."""
+        return holder in self._images and holder not in self._placed
+
+    # Room.
+
+    def _relieve(self, last: Holder) -> None:
+        """Make room; who came last stays: it may be wanted at once."""
+        if not self.memory or self.used <= self.memory:
+            return
+        left = self.used - round(self.memory * LOW) - self._outbound()
+        for holder in sorted(self._images, key=_patience):
+            if left <= 0:
+                return
+            if holder in self._placed or holder in self._claim or holder is last:
+                continue
+            left -= self._images[holder]
+            self._away(holder)
+
+    def _outbound(self) -> int:
+        """Bytes that are being written, or wait to be."""
+        return sum(placed.size for holder, placed in self._placed.items() if placed.write and holder in self._images)
+
+    def _away(self, holder: Holder) -> None:
+        size = self._images[holder]
+        cache = isinstance(holder, Keeper) and not holder.users
+        offset = None if cache else self.extents.take(size)
+        if offset is None:
+            self._forget(holder)
+            return
+        self._placed[holder] = Request(offset, size, holder.q, write=True)
+        self._add(holder, self._placed[holder])
+
+    def _forget(self, holder: Holder) -> None:
+        """Its image is no more: its log is computed again when it is wanted."""
+        core = self._cores[holder.core]
+        if isinstance(holder, Stream):
+            core.rebuild(holder)
+        elif isinstance(holder, Keeper):
+            core.sharing.lose(holder)
+
+    # The file.
+
+    def _add(self, holder: Holder, request: Request) -> None:
+        self._holders[request.q] = holder
+        self._queue.add(request)
+        self._go()
+
+    def _go(self) -> None:
+        """The next call, unless one is under way."""
+        if not self._call and len(self._queue):
+            call = self._call = self._queue.next()
+            op = self._port.operation(self._holders[call[0].q], self._ended)
+            self._port.post(Transfer(op, call[0].write, call[0].offset, [each.q for each in call]))
+
+    def _ended(self, first: Holder, op: int, error: str, scores: list[float]) -> None:
+        call, self._call = self._call, []
+        for request in call:
+            holder = self._holders[request.q]
+            if self._placed.get(holder) != request:
+                self.extents.give(request.offset, request.size)  # it has gone meanwhile
+            elif error:
+                del self._placed[holder]
+                self.extents.give(request.offset, request.size)
+                self._forget(holder)
+            elif request.write:
+                self.used -= self._images.pop(holder)
+            else:
+                del self._placed[holder]
+                self.extents.give(request.offset, request.size)
+                self._keep(holder, request.size)
+        self._go()
+        self._wake()
+
+    def check(self) -> list[str]:
+        """Faults in the books."""
+        faults = self.extents.check()
+        if self.used != sum(self._images.values()):
+            faults.append(f"{self.used} bytes of images in the books, {sum(self._images.values())} held")
+        faults += [f"holder {each.ident}: an image in memory, and none" for each in self._images if not each.image]
+        return faults
+
+
+def _patience(holder: Holder) -> int:
+    """Who goes first: what is only cache, who waits for a person, all others."""
+    if isinstance(holder, Keeper):
+        return 0 if not holder.users else 2
+    return 1 if isinstance(holder, Stream) and holder.client.away else 2

@@ -1,0 +1,100 @@
+"""The engine's I/O thread: images to the swap file and back while steps go on; what it is told, in that order."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from llmsh.abi import lease
+from llmsh.abi.lease import Done
+from tests.support.enginehost import EngineHost
+
+pytestmark = pytest.mark.llama
+PROMPTS = [list(b"Once upon a time"), list(b"Far away from here and now"), list(b"No")]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    fd = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def engine(tiny: Path, engines: Callable[..., EngineHost], file: int) -> EngineHost:
+    return engines(tiny, swap_fd=file)
+
+
+def saved(engine: EngineHost, q: int) -> Done:
+    return engine.done(partial(lease.Save, q))
+
+
+def load(q: int, op: int) -> lease.Load:
+    return lease.Load(q, op)
+
+
+def transfer(engine: EngineHost, write: bool, offset: int, qs: list[int]) -> str:
+    error: str = engine.done(lambda op: lease.Transfer(op, write, offset, qs)).error
+    return error
+
+
+def test_images_go_and_come_side_by_side_and_the_text_goes_on(engine: EngineHost, file: int) -> None:
+    sizes = []
+    for q, prompt in enumerate(PROMPTS, 1):
+        engine.begin(q, prompt)
+        engine.run(q, len(prompt) + 10)
+        sizes.append(saved(engine, q).size)
+    assert min(sizes) > 0
+    engine.begin(9, PROMPTS[0])
+    engine.grant(9, 1500)
+    assert transfer(engine, True, 4096, [2, 1]) == ""
+    assert transfer(engine, True, 4096 + sizes[0] + sizes[1], [3]) == ""
+    assert os.fstat(file).st_size == 4096 + sum(sizes)
+    assert engine.done(partial(load, 1)).error == "its image is in the swap file"
+    assert transfer(engine, False, 4096, [2, 1]) == ""
+    assert transfer(engine, False, 4096 + sizes[0] + sizes[1], [3]) == ""
+    for q, prompt in enumerate(PROMPTS, 1):
+        assert engine.done(partial(load, q)).cells == len(prompt) + 9
+        engine.run(q, len(prompt) + 20)
+        engine.begin(q + 20, prompt)
+        engine.run(q + 20, len(prompt) + 20)
+        assert engine.tokens(q) == engine.tokens(q + 20)
+
+
+def test_what_is_not_there_is_an_error(engine: EngineHost) -> None:
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 3)
+    for write in (True, False):
+        assert transfer(engine, write, 0, [1]) == "an image is not there"
+        assert transfer(engine, write, 0, [77]) == "an image is not there"
+
+
+def test_who_is_dropped_meanwhile_is_gone(engine: EngineHost) -> None:
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 3)
+    saved(engine, 1)
+    engine.post(lease.Transfer(900, True, 0, [1]), lease.Drop(1, 901))
+    done = {engine.until(Done, lambda each: each.op in (900, 901)).op for _ in range(2)}
+    assert done == {900, 901}
+
+
+def test_without_a_file_images_stay(tiny: Path, engines: Callable[..., EngineHost]) -> None:
+    engine = engines(tiny)
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 3)
+    saved(engine, 1)
+    assert transfer(engine, True, 0, [1]) == "no swap file"
+    assert engine.done(partial(load, 1)).error == ""
+
+
+def test_a_full_disk_is_an_error_and_the_image_stays(tiny: Path, engines: Callable[..., EngineHost]) -> None:
+    full = os.open("/dev/full", os.O_RDWR)
+    engine = engines(tiny, swap_fd=full)
+    os.close(full)
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 3)
+    saved(engine, 1)
+    assert transfer(engine, True, 0, [1]) == "No space left on device"
+    assert engine.done(partial(load, 1)).error == ""
