@@ -23,7 +23,17 @@ from llmsh.abi.errors import Error
 WITHOUT_MODEL = ("syscall", "startup", "pick")
 ROWS = (
     *("overhead", "first_token", *WITHOUT_MODEL, "memory", "kill", "total", "batched", "python_server"),
-    *("interactive", "full_cache", "heavy_tail", "flood", "shared_prompt", "idle_cells", "two_models", "sleepers"),
+    *(
+        "interactive",
+        "full_cache",
+        "heavy_tail",
+        "flood",
+        "shared_prompt",
+        "idle_cells",
+        "fork",
+        "two_models",
+        "sleepers",
+    ),
 )
 RESULTS = os.path.join("build", "bench.json")
 
