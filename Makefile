@@ -17,7 +17,7 @@ demo: $(RUN)  ## sets all up, then shows the main job on real text
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(DEV) $(MODEL)  ## sets all up, then runs the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: lint types layers test  ## lint, types, layers, tests
 
