@@ -3,19 +3,27 @@
 import os
 
 from llmsh.abi.errors import Error
-from llmsh.abi.light import signal
+from llmsh.abi.light import Any, signal
 from llmsh.lib import agent, foreground, spawn, term
 from llmsh.lib.agent import AgentSpec
-from llmsh.lib.command import Command, flag
-from llmsh.lib.leave import leave
+from llmsh.lib.command import Command, flag, takes
+from llmsh.lib.leave import Ending, leave
 from llmsh.lib.options import Usage, parse
 from llmsh.lib.start import GENERAL, agent_spec
 
 COMMAND = Command(
     "run",
     "run an agent: its signals, status, input and output are this command's",
-    ("[OPTION]... AGENT [AGENT'S OPTION]... [TEXT]... [-]", "-d [OPTION]... AGENT [TEXT]..."),
-    (flag("-d", "--detach", help="in the background: print its pid; its output goes to its log (see logs)"), *GENERAL),
+    (
+        "[OPTION]... AGENT [AGENT'S OPTION]... [TEXT]... [-]",
+        "-d [OPTION]... AGENT [TEXT]...",
+        "--best-of N [OPTION]... AGENT [TEXT]... [-]",
+    ),
+    (
+        flag("-d", "--detach", help="in the background: print its pid; its output goes to its log (see logs)"),
+        takes("--best-of", value="N", kind="int", help="make N answers, with a seed each, and print the likeliest"),
+        *GENERAL,
+    ),
     operands="agent",
     posix=True,
     alone=True,
@@ -44,6 +52,24 @@ def _detach(spec: AgentSpec) -> int:
     return 0
 
 
+def _best(spec: AgentSpec, count: int) -> Ending:
+    """Make several answers; the ending of the best."""
+    from llmsh.abi import unitfile
+    from llmsh.lib import best
+
+    if not 1 <= count <= best.MOST:
+        raise Usage(f"--best-of: expected 1 to {best.MOST}, found {count}")
+    unit = unitfile.find(spec.agent)
+    if unit.kind not in best.KINDS:
+        raise Usage(f"--best-of: {spec.agent} is of kind {unit.kind}: it does not give one answer")
+    chosen: dict[str, Any] = {**unit.sampling, **spec.params}
+    if not float(chosen.get("temperature", 0)) or chosen.get("top_k") == 1:
+        raise Usage("--best-of: all answers would be equal: give a --temperature")
+    first = int(chosen.get("seed", 0))
+    conn = spawn.connect()
+    return best.Best(conn, best.start(conn, spec, range(first, first + count))).finish()
+
+
 def _feed(spec: AgentSpec, writer: int) -> None:
     """In the child: hold the process's input until its end, whatever becomes of the caller."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
@@ -68,8 +94,13 @@ def main(argv: list[str]) -> int:
     if not given.operands:
         raise Usage("which agent? (`llmsh agents ls` lists them)")
     detach = bool(given.options.pop("detach", 0))
+    count = given.options.pop("best-of", None)
+    if detach and count is not None:
+        raise Usage("--best-of: an answer that is chosen cannot be in the background")
     name, *rest = given.operands
     spec = agent_spec(name, rest, given)
     if detach:
         return _detach(spec)
+    if count is not None:
+        return leave(_best(spec, count))
     return leave(foreground.run_agents(spawn.connect(), [spec])[-1])

@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev map model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -118,6 +118,14 @@ _llmsh() {
             if [[ $word == -* ]]; then _llmsh_words '-l --long -o --output -n --noheadings --json --help'; return; fi
             _llmsh_file
             ;;
+        map)
+            case $before in
+                -m|--model) _llmsh_model; return ;;
+                --json-schema) _llmsh_file; return ;;
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-P --max-procs -n --lines -0 --null -d --delimiter -u --unordered -k --keep-going -m --model --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            _llmsh_agent
+            ;;
         model)
             case $before in
                 -t|--type) _llmsh_words 'Q8_0 Q6_K Q5_0 Q4_K_M IQ4_NL Q4_0'; return ;;
@@ -182,7 +190,7 @@ _llmsh() {
                 -m|--model) _llmsh_model; return ;;
                 --json-schema) _llmsh_file; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-d --detach -m --model -n --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-d --detach --best-of -m --model -n --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
             _llmsh_agent
             ;;
         sched)

@@ -35,6 +35,8 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     grammar: str = ""
     """GBNF; empty for none."""
     ignore_eos: bool = False
+    rated: bool = False
+    """Whether its log-probability is wanted."""
 
 
 # Kernel to engine, data channel.
@@ -228,6 +230,8 @@ class Halted(_Message, frozen=True):
     why: str
     safe: int = 0
     detail: str = ""
+    logprob: float = 0.0
+    """Of a rated answer: the sum over the tokens that were made since the lease began."""
 
 
 class Done(_Message, frozen=True):

@@ -32,7 +32,7 @@ _ONLY = {
     "merge": ("prompt",),
 }
 """Keys that mean something for these kinds alone."""
-_SAMPLED = tuple(name for name in Sampling.__struct_fields__ if name not in ("grammar", "logit_bias"))
+_SAMPLED = tuple(name for name in Sampling.__struct_fields__ if name not in ("grammar", "logit_bias", "rated"))
 _OPTION = re.compile(r"[a-z][a-z0-9-]*")
 _PYTHON: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 _WHERE = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]")

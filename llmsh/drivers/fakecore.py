@@ -88,6 +88,8 @@ class Sequence:
         self.at = -1
         self.sampling = lease.Sampling()
         self.matcher = Matcher(())
+        self.logprob = 0.0
+        """Of a rated answer, since the lease began."""
 
     @property
     def quiet(self) -> bool:
@@ -155,7 +157,10 @@ class FakeCore:
         """Its lease ends: q is quiet."""
         sequence.upto = None
         sequence.halted += 1
-        self.out.append(lease.Halted(sequence.q, sequence.halted, len(sequence.log), why, sequence.matcher.safe))
+        logprob, sequence.logprob = sequence.logprob, 0.0
+        self.out.append(
+            lease.Halted(sequence.q, sequence.halted, len(sequence.log), why, sequence.matcher.safe, "", logprob)
+        )
 
     def settle(self, sequence: Sequence) -> None:
         """End a lease that is served."""
@@ -237,6 +242,8 @@ class FakeCore:
         sequence.log.append(token)
         sequence.made = True
         sequence.matcher.feed(token)
+        if sequence.sampling.rated:
+            sequence.logprob -= mix(sequence.sampling.seed, position) % 997 / 400
         rows.append((sequence.q, position, token, bytes([token]), sequence.matcher.safe))
         if sequence.matcher.stopped:
             return self.end(sequence, lease.STOP)

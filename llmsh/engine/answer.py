@@ -8,7 +8,7 @@ from llmsh.abi import lease
 from llmsh.engine.grammar import Grammar
 from llmsh.engine.matcher import Matcher
 from llmsh.engine.model import Model
-from llmsh.engine.sampler import DeadEnd, Floats, Sampler
+from llmsh.engine.sampler import DeadEnd, Floats, Sampler, log_softmax
 
 
 class Answer:
@@ -18,9 +18,12 @@ class Answer:
         self.at = at
         self.taken = at
         """Tokens of the log before this position are taken into account."""
+        self.logprob = 0.0
+        """Of what was chosen since it was last told; counted only when that is wanted."""
         self.over = ""
         """Why it ended, if what stood in the log says so: the engine that saw it died before it told."""
         self.matcher = Matcher(sampling.stop)
+        self._rated = sampling.rated
         self._model = model
         self._sampler = Sampler(sampling, model.size, model.eog if sampling.ignore_eos else frozenset())
         self._grammar = Grammar(model, sampling.grammar) if sampling.grammar else None
@@ -53,11 +56,19 @@ class Answer:
 
     def choose(self, row: Floats, log: list[int]) -> int:
         """The next token of the log, from its row of logits (which is changed). Raises DeadEnd."""
+        likely = log_softmax(row) if self._rated else None
         self._sampler.prepare(row, log)
         token = self._sampler.pick(row, len(log))
         if self._grammar is not None and not self._grammar.permits(token):
             token = self._sampler.pick(self._grammar.mask(row), len(log))
+        if likely is not None:
+            self.logprob += float(likely[token])
         return token
+
+    def rating(self) -> float:
+        """The log-probability that has not been told yet, which now is."""
+        logprob, self.logprob = self.logprob, 0.0
+        return logprob
 
     def take(self, token: int) -> str:
         """A chosen token has been appended: why the answer ends with it, or empty."""

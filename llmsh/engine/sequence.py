@@ -155,7 +155,8 @@ class Sequence:
         self.upto = None
         self.halted += 1
         safe = self.answer.matcher.safe if self.answer is not None else 0
-        return lease.Halted(self.q, self.halted, len(self.log), why, safe, detail)
+        logprob = self.answer.rating() if self.answer is not None else 0.0
+        return lease.Halted(self.q, self.halted, len(self.log), why, safe, detail, logprob)
 
 
 def cut_spans(spans: list[tuple[int, int]], at: int) -> list[tuple[int, int]]:

@@ -309,6 +309,7 @@ class Core:
         stream.halting = False
         self.cells.hold(stream, stream.computed)
         self.residence.doomed.discard(stream)
+        stream.client.rated(message.logprob)
         stream.quieten()
         if stream.q == message.q and stream.goal:
             self._ended(stream, message)

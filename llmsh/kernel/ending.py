@@ -41,8 +41,16 @@ class Statuses:
 
 
 def status_of(process: Process) -> dict[str, Any]:
-    """What `wait` and the exit event say of a process that has ended."""
-    return {"pid": process.pid, "status": process.status, "signal": process.signal, "reason": process.reason}
+    """What `wait` and the exit event say of a process that has ended; of a rated one also how likely its answer is."""
+    record: dict[str, Any] = {
+        "pid": process.pid,
+        "status": process.status,
+        "signal": process.signal,
+        "reason": process.reason,
+    }
+    if process.image is not None and process.image.sampling.rated:
+        record |= {"logprob": process.logprob, "tokens_out": process.tokens_out}
+    return record
 
 
 def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason: str = "") -> None:

@@ -62,6 +62,7 @@ def _process(kernel: "Kernel", call: Trap, parent: Process) -> Process:
         setattr(child.limits, name, getattr(parent.limits, name))
     child.image = _image(parent.image, call)
     child.tokens_out = parent.tokens_out  # what limits count goes on
+    child.logprob = parent.logprob
     return child
 
 

@@ -326,6 +326,10 @@ class Interpreter:
         self.progress.made += tokens
         self.kernel.log_tokens(self.process, tokens)
 
+    def rated(self, logprob: float) -> None:
+        """See stream.Client."""
+        self.process.logprob += logprob
+
     def computed(self, tokens: int, ms: float) -> None:
         """See stream.Client."""
         self.process.tokens_in += tokens

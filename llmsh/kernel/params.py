@@ -18,6 +18,7 @@ _LIMITS = {"tokens": "tokens", "max_tokens": "answer", "context": "context", "se
 _OTHERS = ("stop", "logit_bias", "schema", "grace")
 _GOALS = ("deadline", "value")
 _FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty", "late")
+_BOOLS = (*_FLAGS, "rated")
 
 
 class Params(msgspec.Struct, frozen=True):
@@ -82,6 +83,8 @@ def _sampling(given: Mapping[str, Any]) -> Sampling:
             fields[name] = _texts(name, value)
         elif name == "logit_bias":
             fields[name] = _bias(value)
+        elif name == "rated":
+            fields[name] = value
         elif name in RANGES:
             fields[name] = _number(name, value, *RANGES[name])
     try:
@@ -111,10 +114,10 @@ def _kind(unit: Unit, given: Mapping[str, Any]) -> None:
 def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
     """The unit's parameters with the caller's changes. Raises Error EINVAL naming the key."""
     for name, value in given.items():
-        known = name in RANGES or name in _LIMITS or name in _FLAGS or name in _GOALS or name in _OTHERS
+        known = name in RANGES or name in _LIMITS or name in _BOOLS or name in _GOALS or name in _OTHERS
         if not known:
             raise Error("EINVAL", f"no parameter {name[:64]!r}")
-        if name in _FLAGS and not isinstance(value, bool):
+        if name in _BOOLS and not isinstance(value, bool):
             raise _bad(name, "true or false")
     _kind(unit, given)
     schema = given.get("schema", unit.schema)

@@ -86,7 +86,7 @@ class Process:
         self.stream: Stream | None = None
         self.tokens_in = 0
         self.tokens_out = 0
-        self.device_ms = 0.0
+        self.device_ms = self.logprob = 0.0
         # Written by goals.
         self.goal: Goal | None = None
         # Written by exit.

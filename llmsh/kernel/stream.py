@@ -22,6 +22,9 @@ class Client(Protocol):
     def made(self, tokens: int, ms: float) -> None:
         """Tokens were appended and charged."""
 
+    def rated(self, logprob: float) -> None:
+        """The log-probability of tokens that were made; 0 when nobody asked for it."""
+
     def computed(self, tokens: int, ms: float) -> None:
         """Input tokens were computed and charged."""
 

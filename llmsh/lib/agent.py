@@ -6,7 +6,7 @@ It knows the run and pipe calls; what a command line means is start.py's.
 import os
 
 from llmsh.abi.errors import Error
-from llmsh.abi.light import Mapping, NamedTuple, Sequence
+from llmsh.abi.light import Any, Mapping, NamedTuple, Sequence
 from llmsh.abi.limits import ENV_KEPT
 from llmsh.lib import calls
 from llmsh.lib.conn import Connection
@@ -46,6 +46,21 @@ def _cwd() -> str:
         return "/"
 
 
+def request(spec: AgentSpec) -> dict[str, Any]:
+    """The arguments of run(2) that an agent and its caller amount to; descriptors and group are not among them."""
+    return {
+        "agent": text(spec.agent),
+        "args": [text(arg) for arg in spec.args],
+        "options": dict(spec.options),
+        "params": dict(spec.params),
+        "model": text(spec.model),
+        "nice": spec.nice,
+        "cwd": _cwd(),
+        "umask": _umask(),
+        "env": {name: text(os.environ[name]) for name in ENV_KEPT if name in os.environ},
+    }
+
+
 def start(
     conn: Connection,
     specs: Sequence[AgentSpec],
@@ -60,8 +75,6 @@ def start(
     The first reads the client, the last writes `stdout`. `detach` sends all output to logs. Raises
     Error; what had started is ended.
     """
-    cwd, umask = _cwd(), _umask()
-    env = {name: text(os.environ[name]) for name in ENV_KEPT if name in os.environ}
     pids: list[int] = []
     deaf: list[int] = []
     stdin = "client" if specs[0].reads else "null"
@@ -72,20 +85,12 @@ def start(
         try:
             pid, pgid = calls.run(
                 conn,
-                text(spec.agent),
-                args=[text(arg) for arg in spec.args],
-                options=spec.options,
-                params=spec.params,
-                model=text(spec.model),
                 stdin=stdin,
                 stdout=stdout if last else pipe or "client",
                 stderr="log" if detach else stderr,
-                nice=spec.nice,
                 pgid=pgid,
                 detach=detach,
-                cwd=cwd,
-                umask=umask,
-                env=env,
+                **request(spec),
             )
         except Error:
             if pids:

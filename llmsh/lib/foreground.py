@@ -10,6 +10,7 @@ import select
 
 from llmsh.abi.errors import Error
 from llmsh.abi.light import Callable, Sequence, signal
+from llmsh.abi.wire import Head
 from llmsh.lib import agent, term
 from llmsh.lib.agent import AgentSpec
 from llmsh.lib.catch import Catcher
@@ -66,7 +67,17 @@ class Client:
         return not self.alive() and not self.blocked()
 
     def run(self) -> list[Ending]:
-        """Until the end. Raises Error EHOSTDOWN when the daemon goes away."""
+        """Until the end; how each ended. Raises Error EHOSTDOWN when the daemon goes away."""
+        self.stand()
+        if self.killed:
+            return [Ending(pid, 128 + self.killed, self.killed) for pid in self.pids]
+        ends = [self.endings.get(pid, Ending(pid, 0)) for pid in self.pids]
+        if self.failed:
+            ends[-1] = Ending(ends[-1].pid, 1)
+        return ends
+
+    def stand(self) -> None:
+        """Do what is to be done until all is done. Raises Error EHOSTDOWN when the daemon goes away."""
         with self.caught:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
             while True:
@@ -78,12 +89,6 @@ class Client:
                     self.outlets[2].fresh()
                     raise Error("EHOSTDOWN", "the daemon went away")
                 self.turn()
-        if self.killed:
-            return [Ending(pid, 128 + self.killed, self.killed) for pid in self.pids]
-        ends = [self.endings.get(pid, Ending(pid, 0)) for pid in self.pids]
-        if self.failed:
-            ends[-1] = Ending(ends[-1].pid, 1)
-        return ends
 
     def turn(self) -> None:
         """Wait for whatever can happen, and do it."""
@@ -131,16 +136,25 @@ class Client:
             if head["ev"] == "out":
                 self.take(pid, int(head["fd"]), body)
             elif head["ev"] == "want":
-                self.inlet.want(pid, int(head["n"]))
+                self.want(pid, int(head["n"]))
             elif head["ev"] == "stat":
                 self.state(pid, str(head["stat"]))
             elif head["ev"] == "exit":
-                self.endings[pid] = Ending(
+                ending = Ending(
                     pid, int(head.get("status") or 0), int(head.get("signal") or 0), str(head.get("reason") or "")
                 )
-                self.inlet.forget(pid)
-                for outlet in self.outlets.values():
-                    outlet.end(pid)
+                self.ended(ending, head)
+
+    def want(self, pid: int, n: int) -> None:
+        """An agent wants input."""
+        self.inlet.want(pid, n)
+
+    def ended(self, ending: Ending, head: Head) -> None:
+        """An agent has ended; `head` is what the kernel says of it."""
+        self.endings[ending.pid] = ending
+        self.inlet.forget(ending.pid)
+        for outlet in self.outlets.values():
+            outlet.end(ending.pid)
 
     def take(self, pid: int, fd: int, body: bytes) -> None:
         """Output of an agent."""
@@ -244,8 +258,7 @@ class Client:
         """Write on what an agent said; a reader that is gone ends it."""
         try:
             if outlet.ready and happened & select.POLLOUT:
-                for pid, n in outlet.write():
-                    self.post("ack", pid=pid, fd=fd, n=n)
+                self.written(fd, outlet.write())
                 return
             if not happened & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                 return
@@ -255,11 +268,20 @@ class Client:
             if fd == 1:
                 self.fail(f"write error: {exc.strerror}")
         dropped = outlet.close()
-        if fd == 1 and self.alive():
-            self.post("close", pid=self.pids[-1], fd=1)
+        if fd == 1:
+            self.deaf()
         elif fd == 2:
-            for pid, n in dropped:
-                self.post("ack", pid=pid, fd=fd, n=n)
+            self.written(fd, dropped)
+
+    def written(self, fd: int, pieces: list[tuple[int, int]]) -> None:
+        """Bytes of agents are out, or lost: they may say as many more."""
+        for pid, n in pieces:
+            self.post("ack", pid=pid, fd=fd, n=n)
+
+    def deaf(self) -> None:
+        """Nobody reads what the agents say."""
+        if self.alive():
+            self.post("close", pid=self.pids[-1], fd=1)
 
     def read(self) -> None:
         """Give an agent the input that it wants."""
@@ -270,12 +292,21 @@ class Client:
             return
         except OSError as exc:
             self.fail(f"standard input: {exc.strerror}")
-        self.post("write", data, pid=self.inlet.pid, fd=0, eof=not data)
-        self.inlet.forget(self.inlet.pid)
+        pid = self.inlet.pid
+        self.inlet.forget(pid)
+        self.give(pid, data)
+
+    def give(self, pid: int, data: bytes) -> None:
+        """Input for an agent; none at the end."""
+        self.post("write", data, pid=pid, fd=0, eof=not data)
 
     def fail(self, cause: str) -> None:
         """An error of this OS process, not of an agent."""
         self.failed = True
+        self.complain(cause)
+
+    def complain(self, cause: str) -> None:
+        """One line of our own, on a line of its own."""
         self.outlets[2].fresh()
         term.complain(self.name, cause)
 

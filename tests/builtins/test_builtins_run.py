@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from tests.support.client import WORDS, environment, llmsh
+from llmsh.lib import calls
+from llmsh.lib.conn import dial
+from tests.support.client import NO_SPACE, WORDS, environment, into_full, llmsh, refused
 from tests.support.daemon import Daemon
 from tests.support.endless import WITHOUT_END, Endless
 from tests.support.jobcontrol import Job
@@ -169,3 +171,57 @@ def test_run_without_options_of_the_agent_loads_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment())
     assert done.stdout.decode().splitlines()[-1] == "0 []"
+
+
+RATED = ("--best-of", "4", "--temp", "1")
+
+
+def test_the_best_of_several_answers_is_one_of_them() -> None:
+    answers = [llmsh("run", "--temp", "1", "--seed", str(seed), "ask", "why").stdout for seed in (5, 6, 7, 8)]
+    done = llmsh("run", *RATED, "--seed", "5", "ask", "why")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout in answers
+    read = llmsh("run", *RATED, "--seed", "5", "ask", stdin="why")
+    assert (read.returncode, read.stdout) == (0, done.stdout), "the input is read once and given to all"
+
+
+def test_the_best_is_the_likeliest() -> None:
+    conn = dial()
+    means: dict[int, float] = {}
+    pids = [calls.run(conn, "ask", args=["x"], stdout="null", params={"rated": True, "seed": n})[0] for n in range(4)]
+    for seed, pid in enumerate(pids):
+        end = calls.wait(conn, pid)
+        assert end["logprob"] < 0
+        means[seed] = end["logprob"] / end["tokens_out"]
+    conn.close()
+    best = max(means, key=lambda seed: means[seed])
+    assert (
+        llmsh("run", *RATED, "ask", "x").stdout == llmsh("run", "--temp", "1", "--seed", str(best), "ask", "x").stdout
+    )
+
+
+def test_best_of_when_all_fail_is_the_first() -> None:
+    done = llmsh("run", *RATED, "--tokens", "2", "ask", "x")
+    first = llmsh("run", "--temp", "1", "--tokens", "2", "ask", "x")
+    assert (done.returncode, done.stdout, done.stderr) == (1, first.stdout, "ask: limit of 2 tokens reached\n")
+
+
+def test_best_of_needs_an_answer_and_a_choice() -> None:
+    for argv, cause in (
+        (("--best-of", "2", "ask", "x"), "give a --temperature"),
+        (("--best-of", "2", "--temp", "1", "--top-k", "1", "ask", "x"), "give a --temperature"),
+        (("--best-of", "2", "--temp", "1", "chat"), "of kind chat"),
+        (("--best-of", "2", "--temp", "1", "sentiment", "x"), "of kind classify"),
+        (("--best-of", "0", "--temp", "1", "ask", "x"), "expected 1 to 64"),
+        (("-d", "--best-of", "2", "ask", "x"), "in the background"),
+    ):
+        assert cause in refused("run", *argv)
+
+
+def test_best_of_ends_by_a_signal_of_ours_and_says_a_full_disk() -> None:
+    assert into_full("run", *RATED, "ask", "x") == (1, f"run: {NO_SPACE}")
+    client = subprocess.Popen([*WORDS, "run", *RATED, *WITHOUT_END, "ask", "x"], env=environment())
+    while len(llmsh("ps", "--ppid", str(client.pid), "-o", "pid=").stdout.split()) < 4:
+        pass
+    client.send_signal(signal.SIGINT)
+    assert client.wait() == -signal.SIGINT

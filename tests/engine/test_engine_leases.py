@@ -372,3 +372,18 @@ def test_an_answer_that_has_ended_in_the_log_is_not_gone_on_with(
     engine.post(lease.Open(1, 0), lease.Feed(1, 0, log), lease.Answer(1, L, sampling))
     halted = engine.run(1, len(log) + 20)
     assert (halted.why, halted.pos, halted.safe, engine.rows(1)) == (why, len(log), safe, [])
+
+
+@pytest.mark.parametrize("sampling", [Sampling(rated=True), Sampling(rated=True, temperature=1.5, seed=3, top_k=0)])
+def test_a_rated_answer_says_how_likely_it_is(engine: EngineHost, sampling: Sampling) -> None:
+    engine.begin(1, PROMPT, sampling)
+    first, second = engine.run(1, L + 5), engine.run(1, L + 12)
+    tokens = engine.tokens(1)
+    assert len(tokens) == 12
+    engine.post(lease.Open(2, 0), lease.Feed(2, 0, PROMPT))
+    engine.run(2, L)
+    scores = engine.done(lambda op: lease.Score(2, [tokens[:5], tokens], op)).scores
+    assert [first.logprob, first.logprob + second.logprob] == pytest.approx(scores, rel=1e-3)
+    assert scores[0] < 0
+    engine.begin(3, PROMPT)
+    assert engine.run(3, L + 5).logprob == 0.0
