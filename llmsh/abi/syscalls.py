@@ -75,7 +75,7 @@ CALLS: tuple[Call, ...] = (
             Arg("detach", "bool", "outlive the connection", default=False),
         ),
         ("pid", "pgid"),
-        ("ENOENT", "ENOEXEC", "ENODEV", "EAGAIN", "EBADF", "EPERM", "E2BIG", "ENOSPC", "EBUSY"),
+        ("ENOENT", "ENOEXEC", "ENODEV", "EAGAIN", "EBADF", "EPERM", "E2BIG", "ENOMEM", "ENOSPC", "EBUSY"),
     ),
     Call(
         "fork",

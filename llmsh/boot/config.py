@@ -55,6 +55,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "model_idle_s": (0, MAX),
     "swap_memory": (0, MAX),
     "swap_file": (0, MAX),
+    "memory": (0, 1 << 60),
+    "model_turn_s": (0, MAX),
+    "model_wait_s": (0, MAX),
     "cores": (0, CORES_MAX),
     "threads": (0, 512),
     "threads_batch": (0, 512),
@@ -68,6 +71,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES}
 """What a word may be."""
+
+SIZES = ("memory", "swap_memory", "swap_file", "pipe_capacity", "log_max_bytes", "output_max_bytes")
+"""Keys in bytes: a text with a unit is taken, too, as "4G"."""
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
@@ -84,7 +91,7 @@ def _kind(name: str) -> str:
 
 
 def _wanted(name: str) -> str:
-    text = _KINDS[_kind(name)]
+    text = _KINDS[_kind(name)] + (' or a text as "4G"' if name in SIZES else "")
     if name in CHOICES:
         return f"one of {', '.join(CHOICES[name])}"
     if name in BOUNDS:
@@ -100,6 +107,8 @@ def checked(name: str, value: Any) -> Any:
     kind = _kind(name)
     if kind == "float" and type(value) is int:
         value = float(value)
+    if name in SIZES and isinstance(value, str) and (size := re.fullmatch(r"(\d+)([KMGT])", value)):
+        value = int(size[1]) * UNITS[size[2]]
     low, high = BOUNDS.get(name, (0, 0))
     fits = type(value).__name__ == kind and (name not in BOUNDS or low <= value <= high)
     if not fits or value not in CHOICES.get(name, (value,)):
@@ -160,7 +169,7 @@ def changed(config: Config, items: list[str]) -> Config:
             try:
                 value = tomllib.loads(f"x = {text}")["x"]
             except tomllib.TOMLDecodeError:
-                value = None
+                value = text if name in SIZES else None
         try:
             config = dataclasses.replace(config, **{name: checked(name, value)})
         except ValueError as exc:

@@ -5,6 +5,7 @@ kernel's.
 """
 
 import asyncio
+import dataclasses
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from typing import Any
 from llmsh.abi import paths, unitfile
 from llmsh.abi.errors import Error
 from llmsh.abi.version import BUILD
+from llmsh.boot import machine
 from llmsh.boot.clock import LoopClock
 from llmsh.boot.config import Config
 from llmsh.boot.instance import Instance
@@ -82,7 +84,7 @@ class Daemon:
         lost = [f"{each['agent']}[{each['pid']}]: lost with the last daemon; its status is 137" for each in found.lost]
         self.kernel = Kernel(
             clock=self.clock,
-            settings=self.config,
+            settings=dataclasses.replace(self.config, memory=self.config.memory or machine.memory() // 4 * 3),
             ledger=Ledger(self.journal, self.logs, last_pid=found.last_pid, statuses=found.statuses, lost=lost),
             programs=PROGRAMS,
             make_device=Models(self.config, self.clock, self.log.line),

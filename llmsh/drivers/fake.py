@@ -77,6 +77,7 @@ class FakeDevice:
     ) -> None:
         self.name = name
         self.pid = 0
+        self.size = options.weights << 10
         self.options = options
         self.poison = b""
         self.broken: lease.Failed | None = None

@@ -54,6 +54,8 @@ class Options(NamedTuple):
     """What each further thread adds to the speed of one."""
     deaf: int = 0
     """1: a step under way cannot be aborted."""
+    weights: int = 0
+    """KiB that the model is said to take, without its cells."""
 
     @property
     def longest(self) -> int:

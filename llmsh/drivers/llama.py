@@ -13,6 +13,9 @@ from llmsh.abi.lease import FromEngine, Reply, Request, ToEngine
 from llmsh.drivers.incarnation import Incarnation
 from llmsh.kernel.device import Sink
 
+ENGINE_BYTES = 64 << 20
+"""Of an engine beside weights and cells: the process, and what a step computes with. Assumed."""
+
 
 class LlamaDevice:
     """A model file on llama.cpp. `log` takes each line that the engine writes to its stderr."""
@@ -35,6 +38,7 @@ class LlamaDevice:
     ) -> None:
         self.name = name
         self.pid = 0
+        self.size = os.path.getsize(path) + ENGINE_BYTES if os.path.exists(path) else 0
         self._options = ["--model", path, "--cells", str(cells), "--cores", str(cores), "--threads", str(threads)]
         self._options += ["--threads-batch", str(threads_batch), "--sequences", str(sequences)]
         self._log = log

@@ -41,7 +41,7 @@ def record(kernel: "Kernel") -> dict[str, Any]:
     hosts = kernel.hosts.values()
     states = [process.state for process in kernel.table]
     used = sum(core.cells.used for host in hosts for core in host.cores.values())
-    total = sum(host.facts.cells * host.facts.cores for host in hosts)
+    total = sum(host.capacity for host in hosts)
     return {
         "up_ms": round((kernel.clock.now() - kernel.began) * 1000),
         "runnable": states.count(RUN),

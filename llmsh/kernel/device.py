@@ -26,6 +26,8 @@ class Device(Protocol):
     kind: str
     pid: int
     """OS pid of the engine, 0 when it has none."""
+    size: int
+    """Bytes that an engine takes before it has any cells."""
 
     def start(self, sink: Sink) -> None:
         """Begin the next incarnation; returns at once, Ready or Failed follows."""

@@ -7,27 +7,19 @@ again; the streams' logs are the truth. It knows streams, not processes.
 from collections.abc import Callable
 from math import inf
 
-from llmsh.abi.lease import (
-    EXACT,
-    Done,
-    Failed,
-    FromEngine,
-    Halted,
-    Ready,
-    Reply,
-    Request,
-    Step,
-    ToEngine,
-)
+from llmsh.abi.lease import EXACT, Done, Failed, FromEngine, Halted, Ready, Reply, Request, Step, ToEngine
 from llmsh.kernel.aborts import Aborts
 from llmsh.kernel.balance import Balance
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.clock import Clock
-from llmsh.kernel.core import Core, faults
+from llmsh.kernel.core import Core
+from llmsh.kernel.dealing import Dealing
 from llmsh.kernel.device import Device
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.migration import migrate, movable
+from llmsh.kernel.models import Models
 from llmsh.kernel.operations import Operations
+from llmsh.kernel.party import DEAD, OUT, READY, STARTING, Party
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
@@ -40,33 +32,36 @@ from llmsh.kernel.watchdog import Watchdog
 STARTS_MAX = 3
 """Engines in a row that die before they are ready, before the device is given up."""
 
-STARTING, READY, DEAD = "starting", "ready", "dead"
 
-
-class Host:
+class Host(Party):
     """A device and its cores: those that streams are dealt out to, and EXACT, which takes one at a time."""
 
     def __init__(
-        self, device: Device, clock: Clock, *, policy: str, quantum: int, say: Callable[[str], None], tuning: Tuning
+        self,
+        device: Device,
+        clock: Clock,
+        *,
+        policy: str,
+        quantum: int,
+        say: Callable[[str], None],
+        tuning: Tuning,
+        dealing: Dealing,
+        memory: Models,
     ) -> None:
-        self.device = device
-        self.clock = clock
+        super().__init__(device, clock, dealing, memory)
         self.policy = policy
         self.quantum = quantum
         self.say = say
         self.strict = False
         """In tests a panic is raised."""
-        self.state = DEAD
-        self.failure = ""
         self.incarnation = 0
         self.facts = Ready(0, device.name, 0, 0, 0, 0, 0, 0, 0, 1, True, False)
         self.cores: dict[int, Core] = {}
         self.dropped, self.token_bytes, self.latency_ms = 0, 1, 0.0
         self.streams: dict[int, Stream] = {}
-        self.members: set[Stream] = set()
+        self.members = set()
         """Every stream of this host, also those that the engine has not seen."""
         self.on_ready: list[Callable[[], None]] = []
-        self.last_used = clock.now()
         self.tokens_in = self.tokens_out = self.steps = 0
         self.input_cost = INPUT_COST
         self.tuning = tuning
@@ -76,7 +71,7 @@ class Host:
         self._q = self._starts = 0
         self.closing = self._hung = False
         self._dog = Watchdog(clock, self._patience, self._since, self._bite)
-        self._requests = Requests(device, self._engine, self._dog.heard)
+        self._requests = Requests(device, self._engine, self._dog.heard, lambda: memory.want(self))
         self._balance: Balance[Core] = Balance(clock, movable, self._send)
         self.tuning.attach(self, self._balance, self._dog.watch)
         self._trial = Trial(self.cores)
@@ -85,7 +80,7 @@ class Host:
 
     def start(self) -> None:
         """Start an engine unless one is there."""
-        if self.state == DEAD and not self.closing:
+        if not self.takes and not self.closing:
             self.state = STARTING
             self.incarnation += 1
             self._starts += 1
@@ -116,12 +111,12 @@ class Host:
 
     def died(self, incarnation: int, reason: str) -> None:
         """See device.Sink: void every lease, then the next incarnation."""
-        if incarnation != self.incarnation or self.state == DEAD:
+        if incarnation != self.incarnation or not self.takes:
             return
         was_ready = self.state == READY
         if self._hung:
             self._hung, reason = False, "it hung"
-        self.state = DEAD
+        self.state, self.leaving, left = OUT if self.leaving else DEAD, False, self.leaving
         self._ops.void()
         self._aborts.void()
         self.swap.void()
@@ -133,14 +128,30 @@ class Host:
         for stream in list(self.members):
             stream.quieten()
         if self.closing:
-            return
-        if was_ready:
+            self.ended()
+        elif left:
+            self._left()
+        else:
+            self._next(was_ready, caught, reason)
+
+    def _left(self) -> None:
+        """It has made room for others; who can run on it wants it back."""
+        self.say(f"{self.name}: unloaded, {len(self.members)} processes wait for it or sleep")
+        for stream in list(self.members):
+            stream.client.wake()
+        self.ended()
+
+    def _next(self, was_ready: bool, caught: list[Stream], reason: str) -> None:
+        """Another engine in place of one that died."""
+        incarnation = self.incarnation
+        if was_ready and not self.failure:
             self.say(f"{self.device.name}: engine {incarnation} died ({reason}); starting the next")
             self._trial.blame(caught, reason)
         if self.failure or self._starts >= STARTS_MAX:
             self._give_up(self.failure or reason)
-            return
-        self.start()
+        else:
+            self.start()
+        self.ended()
 
     def _give_up(self, reason: str) -> None:
         self.failure = reason
@@ -157,7 +168,7 @@ class Host:
             call()
 
     def _ready(self, facts: Ready) -> None:
-        self.state = READY
+        self.state, self.since, self.loaded_at = READY, self.clock.now(), self.clock.now()
         self.failure = ""
         self._starts = 0
         self.facts = facts
@@ -169,6 +180,9 @@ class Host:
             self._balance.cores = [self.cores[index] for index in range(facts.cores)]
         size = f"{facts.cells} cells, {facts.threads} threads"
         self.say(f"{self.device.name}: engine {self.incarnation} is pid {facts.pid}, {size}")
+        self.measured()
+        if self.failure:
+            return
         self._requests.again()
         self.tuning.ready()
         self._answer_waiting()
@@ -223,15 +237,6 @@ class Host:
 
     # Port: the cores' way to the engine.
 
-    @property
-    def ready(self) -> bool:
-        """See Port."""
-        return self.state == READY
-
-    def now(self) -> float:
-        """See Port."""
-        return self.clock.now()
-
     def post(self, message: ToEngine) -> None:
         """See Port."""
         if not self.busy:
@@ -254,11 +259,6 @@ class Host:
         """See Port."""
         self.streams.pop(holder.q, None)
 
-    @property
-    def shares(self) -> bool:
-        """See Port."""
-        return self.facts.share
-
     def interrupt(self) -> None:
         """See Port."""
         self.tuning.interrupt()
@@ -268,15 +268,11 @@ class Host:
         """See Port."""
         self._balance.changed()
         self.tuning.changed()
-
-    @property
-    def calm(self) -> bool:
-        """See Port."""
-        return not any(core.working for core in self.cores.values())
+        self.dealing.look()
 
     def yields(self, core: int) -> bool:
         """See Port."""
-        return self._trial.yields(core)
+        return self.leaving or self._trial.yields(core) or not self.dealing.may(self)
 
     def panic(self, line: str) -> None:
         """See Port."""
@@ -299,15 +295,6 @@ class Host:
         if parent is not None and parent in self.members and parent.core in self.cores:
             stream.core, stream.moved = parent.core, self.clock.now()
             self.cores[parent.core].sharing.fork(parent, stream)
-
-    def resident(self, stream: Stream) -> bool:
-        """Whether it has cells."""
-        return stream.core in self.cores and stream in self.cores[stream.core].cells
-
-    @property
-    def held(self) -> int:
-        """Cells that processes have, or give up just now: all that are used but those kept for who may come."""
-        return sum(core.cells.used - core.sharing.cached for core in self.cores.values())
 
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
@@ -338,7 +325,7 @@ class Host:
     def _engine(self) -> int:
         if self.closing or (self.state == DEAD and self.failure):
             return NEVER
-        return self.incarnation if self.state == READY else COMING
+        return self.incarnation if self.ready and not self.leaving else COMING
 
     def leave(self, stream: Stream) -> None:
         """The stream is gone; a step under way that serves nobody else is aborted."""
@@ -363,6 +350,7 @@ class Host:
 
     def _plan(self, core: Core) -> None:
         """Plan one core, or all: while a suspect is tried, and once it has been, the others hang on it."""
+        self.ended()
         if self._trial.look():
             self.plan()
         else:
@@ -375,6 +363,7 @@ class Host:
             return
         self._dog.stepped(step.ms)
         self.steps += 1
+        self.last_used = self.clock.now()
         self.tokens_out += len(step.rows)
         self.tokens_in += sum(count for _, count in step.fed)
         core.step(step)
@@ -392,7 +381,3 @@ class Host:
             holder.computed = min(holder.computed, message.cells)  # what was cut off took the rest with it
         self._ops.end(message)
         self._plan(self.cores[holder.core])
-
-    def check(self) -> list[str]:
-        """Faults in the books of all cores."""
-        return [f"{self.device.name}: {fault}" for fault in faults(self.cores)]

@@ -309,6 +309,7 @@ class Interpreter:
             return
         if not host.ready:
             self.wait("load")
+            host.memory.want(host)
             return
         sink = self.stream.sink
         if self.stream.goal == GENERATE and sink is not None and not self.stream.credit(host.token_bytes):

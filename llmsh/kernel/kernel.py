@@ -19,12 +19,14 @@ from llmsh.kernel.activity import Past
 from llmsh.kernel.caller import Caller, Conn
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.console import Console
+from llmsh.kernel.dealing import Dealing
 from llmsh.kernel.device import Device
 from llmsh.kernel.goals import Goals
 from llmsh.kernel.host import Host
 from llmsh.kernel.interpreter import Interpreter
 from llmsh.kernel.ledger import Ledger
 from llmsh.kernel.load import Load
+from llmsh.kernel.models import Models
 from llmsh.kernel.proc import Process
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.swap import Limits, Swap
@@ -74,6 +76,15 @@ class Kernel:
         self.statuses = ending.Statuses(ledger.statuses)
         self.policy = settings.policy
         self.hosts: dict[str, Host] = {}
+        self.dealing = Dealing(clock, self.hosts.values, settings.starvation_s)
+        self.models = Models(
+            clock,
+            self.hosts.values,
+            self.say,
+            limit=settings.memory,
+            turn_s=settings.model_turn_s,
+            wait_s=settings.model_wait_s,
+        )
         self.callers: dict[Conn, Caller] = {}
         self.pipes = 0
         """Number of the last pipe made."""
@@ -258,7 +269,7 @@ class Kernel:
     # Devices.
 
     def host(self, model: str) -> Host:
-        """The host of a model, started if it must be. Raises Error ENODEV, ENOEXEC, EAGAIN."""
+        """The host of a model, started if it must be. Raises Error ENODEV, ENOEXEC, EAGAIN, ENOMEM."""
         host = self.hosts.get(model)
         if host is not None and host.failure and host.state == "dead":
             self.past.add(host)
@@ -275,12 +286,15 @@ class Kernel:
                 quantum=settings.quantum,
                 say=self.say,
                 tuning=self._tuning(model),
+                dealing=self.dealing,
+                memory=self.models,
             )
+            self.models.admit(host)
             host.strict, host.latency_ms = settings.strict, settings.latency_ms
             swap = Limits(settings.swap_memory, settings.swap_file, settings.swap_order)
             host.swap = Swap(host, host.cores, swap, host.plan)
             self.hosts[model] = host
-        host.start()
+        self.models.want(host)
         return host
 
     def _tuning(self, model: str) -> Tuning:
@@ -299,6 +313,7 @@ class Kernel:
         """Close a host that no process uses."""
         host = self.hosts.pop(model)
         self.past.add(host)
+        self.models.gave_up(host)
         host.close()
 
     # Time.
@@ -318,6 +333,7 @@ class Kernel:
             for core in host.cores.values():
                 core.tick(self.settings.starvation_s)
                 core.plan()
+        self.dealing.look()
         self.tick()
 
     def _note_idle(self) -> None:
@@ -345,7 +361,7 @@ class Kernel:
 
     def check(self) -> list[str]:
         """Faults in all books; empty when they are right."""
-        faults = self.table.check()
+        faults = self.table.check() + self.dealing.check() + self.models.check()
         for host in self.hosts.values():
             faults += host.check()
         for process in self.table:

@@ -20,19 +20,25 @@ Answered = Callable[[Reply], None]
 
 class Requests:
     """`engine` gives the number of the incarnation that can be asked, or COMING or NEVER; `heard` is
-    told of each answer."""
+    told of each answer, `wanted` when the next engine is needed."""
 
-    def __init__(self, device: Device, engine: Callable[[], int], heard: Callable[[], None]) -> None:
+    def __init__(
+        self, device: Device, engine: Callable[[], int], heard: Callable[[], None], wanted: Callable[[], None]
+    ) -> None:
         self.asking = 0
         """Requests without an answer yet."""
         self._device = device
         self._engine = engine
         self._heard = heard
+        self._wanted = wanted
         self._lost: list[tuple[Request, Answered, int]] = []
 
     def ask(self, message: Request, reply: Answered, deaths: int = 0) -> None:
         """Ask; `reply` is always called. A death of the engine is no answer."""
         asked = self._engine()
+        if asked == COMING:
+            self._later(message, reply, deaths)
+            return
         self.asking += 1
 
         def answered(got: Reply) -> None:
@@ -44,9 +50,13 @@ class Requests:
             elif now not in (COMING, asked):
                 self.ask(message, reply, deaths + 1)
             else:
-                self._lost.append((message, reply, deaths + 1))
+                self._later(message, reply, deaths + 1)
 
         self._device.request(message, answered)
+
+    def _later(self, message: Request, reply: Answered, deaths: int) -> None:
+        self._lost.append((message, reply, deaths))
+        self._wanted()
 
     def again(self) -> None:
         """The next engine is there."""

@@ -93,7 +93,7 @@ def init(kernel: "Kernel") -> dict[str, Any]:
     }
 
 
-def device(model: str, host: Host) -> dict[str, Any]:
+def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
     """One row of lsdev."""
     facts, cores = host.facts, host.cores.values()
     used = sum(core.cells.used for core in cores)
@@ -102,7 +102,7 @@ def device(model: str, host: Host) -> dict[str, Any]:
         "kind": host.device.kind,
         "model": model,
         "pid": host.device.pid,
-        "state": host.state,
+        "state": "waiting" if kernel.models.waits(host) else host.state,
         "incarnation": host.incarnation,
         "threads": facts.threads,
         "threads_batch": facts.threads_batch,
@@ -111,6 +111,7 @@ def device(model: str, host: Host) -> dict[str, Any]:
         "cells_used": used,
         "sequences": sum(len(core.cells.residents) for core in cores),
         "cell_bytes": facts.cell_bytes,
+        "bytes": host.size,
         "context": facts.context,
         "tokens_in": host.tokens_in,
         "tokens_out": host.tokens_out,
@@ -123,7 +124,7 @@ def memory(model: str, host: Host) -> dict[str, Any]:
     used = sum(core.cells.used for core in host.cores.values())
     sharing = [core.sharing for core in host.cores.values()]
     kept = sum(keeper.image for each in sharing for keeper in each.keepers)
-    total = host.facts.cells * host.facts.cores
+    total = host.capacity
     counts = {
         "total": total,
         "used": used,

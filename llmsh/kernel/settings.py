@@ -35,5 +35,9 @@ class Settings:
     """Bytes of each model's swap file; 0: none, images that are too many are computed again."""
     swap_order: str = "elevator"
     """none or elevator: how the swap file is read and written."""
+    memory: int = 0
+    """Bytes that all loaded models may take together: weights and caches."""
+    model_turn_s: float = 10.0
+    model_wait_s: float = 30.0
     strict: bool = False
     """Raise where a book is wrong (tests) instead of going on."""

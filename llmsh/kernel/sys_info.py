@@ -76,7 +76,7 @@ def sys_free(kernel: "Kernel", call: Trap) -> None:
 
 def sys_lsdev(kernel: "Kernel", call: Trap) -> None:
     """lsdev(2)"""
-    found = [rows.device(model, host) for model, host in kernel.hosts.items()]
+    found = [rows.device(kernel, model, host) for model, host in kernel.hosts.items()]
     if call["long"]:
         found = [row | {"rates": host.tuning.record()} for row, host in zip(found, kernel.hosts.values(), strict=True)]
     call.ok({"rows": found})
@@ -94,6 +94,7 @@ def sys_load(kernel: "Kernel", call: Trap) -> None:
     if host.ready:
         call.ok({"name": model})
     else:
+        host.asked += 1
         host.on_ready.append(partial(_loaded, call, model, host))
 
 

@@ -85,3 +85,20 @@ def test_every_number_has_bounds() -> None:
     numbers = {field.name for field in dataclasses.fields(Config) if field.type in ("int", "float", int, float)}
     assert numbers == set(BOUNDS)
     assert config.file().endswith("/llmsh/llmshd.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4096", 4096), ('"512K"', 512 << 10), ('"3M"', 3 << 20), ('"4G"', 4 << 30)]
+)
+def test_a_size_may_have_a_unit(tmp_path: Path, text: str, size: int) -> None:
+    file = tmp_path / "llmshd.toml"
+    file.write_text(f"memory = {text}\n")
+    assert read(str(file)).memory == size
+    assert changed(Config(), [f"memory={text}"]).memory == size
+    assert changed(Config(), [f"memory={text.strip(chr(34))}"]).memory == size
+
+
+def test_a_size_with_another_unit_is_refused() -> None:
+    for text in ("4X", "G", "-1G", "4G "):
+        with pytest.raises(Error, match=r'memory: expected a whole number or a text as "4G", at least 0$'):
+            changed(Config(), [f"memory={text}"])

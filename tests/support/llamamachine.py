@@ -14,7 +14,7 @@ from typing import Any
 from llmsh.abi.errors import Error
 from llmsh.boot.clock import LoopClock
 from llmsh.drivers.llama import LlamaDevice
-from llmsh.kernel.host import STARTING
+from llmsh.kernel.party import STARTING
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.tuning import Shelf
 

@@ -1,0 +1,171 @@
+"""What a host is to the machine that it shares with others: its turns, its size, its way out of memory.
+
+It knows the host's cores; who is next, and who must go, others say (dealing.py, models.py).
+"""
+
+from collections.abc import Callable
+
+from llmsh.abi.lease import Ready
+from llmsh.kernel.clock import Clock
+from llmsh.kernel.core import Core, faults
+from llmsh.kernel.dealing import Dealing, Turn
+from llmsh.kernel.device import Device
+from llmsh.kernel.models import Models
+from llmsh.kernel.requests import Requests
+from llmsh.kernel.stream import Stream
+
+STARTING, READY, DEAD, OUT = "starting", "ready", "dead", "out"
+"""States of a host. OUT: its engine was closed to make room, and it comes back when somebody wants it."""
+
+LOG_LEAST = 32
+"""Tokens of a log not computed yet, from which it counts as being computed again."""
+
+
+class Party:
+    """The base of a host."""
+
+    cores: dict[int, Core]
+    facts: Ready
+    members: set[Stream]
+    plan: Callable[[], None]
+    start: Callable[[], None]
+    _requests: Requests
+
+    def __init__(self, device: Device, clock: Clock, dealing: Dealing, memory: Models) -> None:
+        self.device = device
+        self.clock = clock
+        self.name = device.name
+        self.state = DEAD
+        self.size = device.size
+        """Bytes that its engine takes, as far as is known."""
+        self.last_used = clock.now()
+        self.since = 0.0
+        """When its engine was last ready, and had caught up."""
+        self.loaded_at = 0.0
+        self.failure = ""
+        self.asked = 0
+        """Calls that wait for it to be loaded."""
+        self.leaving = False
+        """Its engine is to be closed to make room for others."""
+        self.closing = False
+        self.turn = Turn()
+        self.dealing = dealing
+        self.memory = memory
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine can take messages."""
+        return self.state == READY
+
+    def now(self) -> float:
+        """See Port."""
+        return self.clock.now()
+
+    @property
+    def shares(self) -> bool:
+        """See Port."""
+        return self.facts.share
+
+    def resident(self, stream: Stream) -> bool:
+        """Whether it has cells."""
+        return stream.core in self.cores and stream in self.cores[stream.core].cells
+
+    @property
+    def held(self) -> int:
+        """Cells that processes have, or give up just now: all that are used but those kept for who may come."""
+        return sum(core.cells.used - core.sharing.cached for core in self.cores.values())
+
+    def check(self) -> list[str]:
+        """Faults in the books of all cores."""
+        return [f"{self.name}: {fault}" for fault in faults(self.cores)]
+
+    @property
+    def takes(self) -> bool:
+        """See models.Resident."""
+        return self.state in (STARTING, READY)
+
+    @property
+    def wants(self) -> bool:
+        """Whether something can run."""
+        return self.ready and not self.leaving and any(len(core.queue) for core in self.cores.values())
+
+    @property
+    def works(self) -> bool:
+        """Whether the engine owes steps."""
+        return any(core.working for core in self.cores.values())
+
+    @property
+    def needed(self) -> bool:
+        """See models.Resident."""
+        return bool(self.members) or self.asked > 0
+
+    @property
+    def in_use(self) -> bool:
+        """See models.Resident."""
+        return self.wants or self.works or self._requests.asking > 0
+
+    @property
+    def recomputes(self) -> bool:
+        """See models.Resident."""
+        streams = (stream for core in self.cores.values() for stream in core.queue.streams.values())
+        return any(len(stream) - stream.computed > LOG_LEAST for stream in streams)
+
+    @property
+    def emptied(self) -> bool:
+        """See models.Resident."""
+        return self.ready and self.leaving and not self.works and not self._requests.asking
+
+    @property
+    def capacity(self) -> int:
+        """Cells of its engine, if there is one."""
+        return self.facts.cells * self.facts.cores if self.ready else 0
+
+    @property
+    def calm(self) -> bool:
+        """See Port."""
+        return not self.works
+
+    @property
+    def weight(self) -> float:
+        """Of all that can run; 1 when nothing can."""
+        streams = (stream for core in self.cores.values() for stream in core.queue.streams.values())
+        return sum(stream.task.weight for stream in streams) or 1.0
+
+    @property
+    def front(self) -> int:
+        """See dealing.Party."""
+        tasks = [stream.task for core in self.cores.values() for stream in core.queue.front.values()]
+        return 2 if any(task.boost > 0 for task in tasks) else int(bool(tasks))
+
+    def pause(self) -> None:
+        """Take all leases back."""
+        for core in self.cores.values():
+            for stream in list(core.leased.values()):
+                core.halt(stream)
+
+    def measured(self) -> None:
+        """The engine has said how large its cells are: all that it may come to make count."""
+        facts, self.asked = self.facts, 0
+        self.size = self.device.size + facts.cells * facts.cell_bytes * facts.cores
+        self.memory.loaded(self)
+        self.dealing.look()
+
+    def refuse(self, reason: str) -> None:
+        """See models.Resident: `died` follows."""
+        self.failure = reason
+        self.device.close()
+
+    def leave_memory(self) -> None:
+        """See models.Resident."""
+        self.leaving = True
+        self.pause()
+
+    def put_out(self) -> None:
+        """See models.Resident: `died` follows."""
+        self.device.close()
+
+    def ended(self) -> None:
+        """A step, a lease or the engine has ended."""
+        self.dealing.look()
+        if self.leaving or not self.takes:
+            self.memory.look()
