@@ -340,6 +340,7 @@ class Core:
 
     def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         self.cells.left(op)
+        self.plan()  # the stream may be another core's by now, and that one is planned anyway
 
     def rebuild(self, stream: Stream) -> None:
         """Forget the engine's copy, once it is quiet; the next lease feeds the log again."""
