@@ -193,7 +193,9 @@ class Transfer(_Message, frozen=True):
 Operation = Cut | Fork | Save | Move | Load | Score | Drop
 """What DONE answers, beside MEASURE and TRANSFER."""
 ToSequence = Open | Answer | Feed | Lease | Halt | Operation
-ToEngine = ToSequence | Threads | Measure | Transfer
+ToCore = ToSequence | Threads | Measure
+"""What waits for the pause between two steps of a core."""
+ToEngine = ToCore | Transfer
 
 
 # Engine to kernel, data channel.

@@ -227,10 +227,19 @@ class FakeDevice:
 
     def _deliver_to(self, index: int, message: lease.ToEngine) -> None:
         """Lay a message before a core; see to it that a turn comes, unless one will come anyway."""
+        if isinstance(message, lease.Transfer) and not self.hung:
+            self._clock.call_later(0, partial(self._transfer, self.engine, message))
+            return
         place = self._places[index]
         place.inbox.append(message)
         if place.timer is None and not self.hung:
             place.timer = self._clock.call_later(0, partial(self._turn, index))
+
+    def _transfer(self, engine: FakeEngine | None, message: lease.Transfer) -> None:
+        """The disk waits for no step."""
+        if engine is not None and engine is self.engine and not self.hung:
+            engine.take(message)
+            self._report(engine)
 
     def _turn(self, index: int) -> None:
         """Between two steps of a core: take every message, then begin the next."""

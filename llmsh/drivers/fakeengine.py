@@ -227,7 +227,7 @@ class FakeEngine:
             child.size = sequence.size
         else:
             core.share(sequence, child, message.at)
-        self._done(message.op, child)
+        self._done(message.op, child, size=child.size)
 
     def _save(self, sequence: Sequence, message: lease.Save) -> None:
         self._away(sequence, message.at)

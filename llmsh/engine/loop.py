@@ -35,7 +35,7 @@ class Loop:
         self._calibrator = calibrator
         self._lock = threading.Lock()
         self._disk = Disk(swap_fd, orders.sequences, self._lock, self._tell)
-        self._inboxes: list[deque[lease.ToEngine]] = [deque() for _ in range(team.count)]
+        self._inboxes: list[deque[lease.ToCore]] = [deque() for _ in range(team.count)]
         self._bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(team.count)]
         self._idle = [False] * team.count
         self._routes = Routes(team.count)
@@ -112,6 +112,9 @@ class Loop:
 
     def _drain(self, place: int) -> None:
         for message in self._channel.receive(wait=False):
+            if isinstance(message, lease.Transfer):
+                self._disk.take(message)  # now: a DROP behind it may be another core's, and obeyed first
+                continue
             self._deliver(self._routes.of(message), message, place)
         inbox = self._inboxes[place]
         while inbox:
@@ -122,9 +125,6 @@ class Loop:
             if isinstance(message, lease.Measure):
                 self._calibrator.take(message)
                 continue
-            if isinstance(message, lease.Transfer):
-                self._disk.take(message)
-                continue
             there = self._routes.now(message.q, place)
             if there != place:  # it moved while this waited
                 self._deliver(there, message, place)
@@ -133,7 +133,7 @@ class Loop:
             sequence = self._orders.sequences.get(message.q)
             self._routes.obeyed(message, sequence.core if sequence is not None else 0)
 
-    def _deliver(self, there: int, message: lease.ToEngine, here: int) -> None:
+    def _deliver(self, there: int, message: lease.ToCore, here: int) -> None:
         self._inboxes[there].append(message)
         if there != here and self._idle[there]:
             os.eventfd_write(self._bells[there], 1)

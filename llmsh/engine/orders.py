@@ -231,7 +231,8 @@ class Orders:
         child.singles = cut_spans(sequence.singles, message.at)
         self.sequences[child.q] = child
         self._cache.fork(sequence, child)
-        self._done(message.op, child.q, child.computed)
+        size = child.image.nbytes if child.image is not None else 0
+        self._channel.send(lease.Done(message.op, child.q, child.computed, size=size))
 
     def _drop(self, sequence: Sequence, op: int) -> None:
         self.working.pop(sequence.q, None)

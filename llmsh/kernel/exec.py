@@ -45,7 +45,7 @@ def run(kernel: "Kernel", call: Trap) -> None:
     if program is None:
         raise Error("ENOEXEC", f"{unit.name}: no such kind of program: {unit.kind}")
     room(kernel, call.caller.conn.peer.sid)
-    check_group(kernel, call)
+    check_group(kernel, call, call.caller.conn.peer.sid)
     options = validate_options(unit, call["options"])
     params = merge(unit, call["params"])
     model = call["model"] or unit.model or str(call["env"].get("LLMSH_MODEL", "")) or kernel.settings.model
@@ -71,10 +71,10 @@ def room(kernel: "Kernel", sid: int) -> None:
         raise Error("EAGAIN", f"session {sid} has {kernel.settings.nproc} processes already")
 
 
-def check_group(kernel: "Kernel", call: Trap) -> None:
-    """Raises Error EPERM when the group to join is not one of the caller's session."""
+def check_group(kernel: "Kernel", call: Trap, sid: int) -> None:
+    """Raises Error EPERM when the group to join is not one of the session."""
     pgid = call["pgid"]
-    if pgid and not any(member.sid == call.caller.conn.peer.sid for member in _members(kernel, pgid)):
+    if pgid and not any(member.sid == sid for member in _members(kernel, pgid)):
         raise Error("EPERM", f"{pgid}: no such process group in this session")
 
 

@@ -36,7 +36,7 @@ def fork(kernel: "Kernel", call: Trap) -> None:
     if not parent.alive or parent.dying or stream is None or host is None:
         raise Error("ESRCH", f"{parent.pid}: it has no context to go on from")
     execution.room(kernel, parent.sid)
-    execution.check_group(kernel, call)
+    execution.check_group(kernel, call, parent.sid)
     ends = execution.ends(call)
     child = _process(kernel, call, parent)
     execution.open_ends(kernel, call, child, ends)
@@ -61,7 +61,7 @@ def _process(kernel: "Kernel", call: Trap, parent: Process) -> Process:
     for name in child.limits.__slots__:
         setattr(child.limits, name, getattr(parent.limits, name))
     child.image = _image(parent.image, call)
-    child.tokens_out = parent.tokens_out  # what limits count goes on
+    child.tokens_out, child.output = parent.tokens_out, parent.output  # what limits count goes on
     child.logprob = parent.logprob
     return child
 

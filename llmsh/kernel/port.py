@@ -22,6 +22,12 @@ class Images(Protocol):
     def withdraw(self, holder: Holder) -> None:
         """It wants nothing any more."""
 
+    def pin(self, holder: Holder) -> None:
+        """Its image is being forked, and stays in memory until `unpin`."""
+
+    def unpin(self, holder: Holder) -> None:
+        """It has been."""
+
     def in_memory(self, holder: Holder) -> bool:
         """Whether it has an image that can be loaded or forked at once."""
 

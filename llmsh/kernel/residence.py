@@ -165,7 +165,7 @@ class Residence:
             return
         if self._in_use(holder):
             cells.touch(holder)
-        elif self.tax.due(holder.held, cells.now - holder.touched):
+        elif self.tax.due(max(1, holder.held), cells.now - holder.touched):
             self.save(holder)
 
     def _in_use(self, holder: Holder) -> bool:

@@ -130,7 +130,9 @@ class Sharing:
             if same < parent.sent or not port.swap.in_memory(parent):
                 return  # it has gone another way since, or its image is not at hand
             port.enter(child)
-            port.post(Fork(parent.q, child.q, parent.sent, port.operation(child, _forked)))
+            port.swap.pin(parent)
+            forked = port.operation(child, lambda *_: port.swap.unpin(parent))
+            port.post(Fork(parent.q, child.q, parent.sent, forked))
             child.base, child.shared, child.image = parent.base, parent.shared, parent.image
             child.computed, child.sent = parent.computed, parent.sent
             if child.base is not None:
@@ -203,7 +205,8 @@ class Sharing:
         """The process is over. What it began with is kept for the next, if that is worth a sequence."""
         own, cells = stream.own, self.core.cells
         worth = own >= (LEFT_MIN if stream.base is not None else 2 * BLOCK)
-        if worth and stream in cells and cells.seats and not stream.exact and self.core.port.shares:
+        found = stream.indexed is not None  # else another goes on alike, and is found in its place
+        if worth and found and stream in cells and cells.seats and not stream.exact and self.core.port.shares:
             self._divide(stream, stream.computed)
         idle = [each for each in self.keepers if not (each.users - {stream} or each.op)]
         for keeper in sorted(idle, key=lambda each: each.touched)[:-CACHED_MAX]:

@@ -5,7 +5,7 @@ first, and what is only kept for who may come is forgotten. Without a file, or w
 forgotten, too: the log is computed again. Bytes move within the engine; here is only who, where and when.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -69,6 +69,8 @@ class Swap:
         """In the file, or on their way there or back."""
         self._claim: list[Holder] = []
         """Images that somebody waits for."""
+        self._pinned: Counter[Holder] = Counter()
+        """Images that are being forked: they stay in memory until that is done."""
         self._call: list[Request] = []
         """What the engine is at."""
         self._holders: dict[int, Holder] = {}
@@ -91,6 +93,7 @@ class Swap:
         """It has no image any more."""
         size = self._images.pop(holder, 0)
         self.used -= size
+        self._claim = [each for each in self._claim if each is not holder]
         placed = self._placed.pop(holder, None)
         if placed is None or placed in self._call:
             return
@@ -104,6 +107,7 @@ class Swap:
         self._placed.clear()
         self._holders.clear()
         self._claim, self._call = [], []
+        self._pinned.clear()
         self.used = 0
         self.extents = Extents(self.extents.capacity)
         self._queue = QUEUES[self._order]()
@@ -135,20 +139,31 @@ class Swap:
         """Whether it has an image that can be loaded or forked at once."""
         return holder in self._images and holder not in self._placed
 
+    def pin(self, holder: Holder) -> None:
+        """Its image is being forked."""
+        self._pinned[holder] += 1
+
+    def unpin(self, holder: Holder) -> None:
+        """It has been."""
+        self._pinned[holder] -= 1
+        if self._pinned[holder] <= 0:
+            del self._pinned[holder]
+
     # Room.
 
     def _relieve(self, last: Holder) -> None:
         """Make room; who came last stays: it may be wanted at once."""
         if not self.memory or self.used <= self.memory:
             return
-        left = self.used - round(self.memory * LOW) - self._outbound()
+        low = round(self.memory * LOW)
         for holder in sorted(self._images, key=_patience):
-            if left <= 0:
+            if self.used - self._outbound() <= low:
                 return
-            if holder in self._placed or holder in self._claim or holder is last:
-                continue
-            left -= self._images[holder]
-            self._away(holder)
+            # Who is forgotten takes along who is based on it, so that not all are there any more.
+            if holder in self._images and not (
+                holder in self._placed or holder in self._claim or holder in self._pinned or holder is last
+            ):
+                self._away(holder)
 
     def _outbound(self) -> int:
         """Bytes that are being written, or wait to be."""
@@ -187,21 +202,31 @@ class Swap:
             self._port.post(Transfer(op, call[0].write, call[0].offset, [each.q for each in call]))
 
     def _ended(self, first: Holder, op: int, error: str, scores: list[float]) -> None:
-        call, self._call = self._call, []
-        for request in call:
+        """All of the call is settled before anything follows from it: what is forgotten may be of the same call."""
+        lost: list[Request] = []
+        back: list[Request] = []
+        for request in self._call:
             holder = self._holders[request.q]
-            if self._placed.get(holder) != request:
-                self.extents.give(request.offset, request.size)  # it has gone meanwhile
-            elif error:
-                del self._placed[holder]
-                self.extents.give(request.offset, request.size)
-                self._forget(holder)
-            elif request.write:
+            if self._placed.get(holder) == request and request.write and not error:
                 self.used -= self._images.pop(holder)
+                continue
+            self.extents.give(request.offset, request.size)
+            if self._placed.get(holder) != request:
+                continue  # it has gone meanwhile
+            del self._placed[holder]
+            if error:
+                lost.append(request)
             else:
-                del self._placed[holder]
-                self.extents.give(request.offset, request.size)
-                self._keep(holder, request.size)
+                back.append(request)
+                self._images[holder] = request.size
+                self.used += request.size
+        self._call = []
+        for request in lost:
+            if self._holders[request.q].q == request.q:
+                self._forget(self._holders[request.q])
+        for request in back:
+            if self._holders[request.q] in self._images:
+                self._relieve(self._holders[request.q])
         self._go()
         self._wake()
 

@@ -199,3 +199,21 @@ def test_a_full_disk_refuses_a_child_and_keeps_nothing_of_it() -> None:
     finish(client, [parent])
     assert client.call("check")["cells"] == 0
     assert not m.kernel.hosts["fake"].members
+
+
+def test_children_that_wait_hold_nobody_in_the_cells() -> None:
+    m = machine()
+    client = m.client()
+    chat = client.run("talk", "", stdin="client", params={"max_tokens": 20})
+    m.clock.run_until(lambda: chat in client.wanted)
+    del client.wanted[chat]
+    client.post("write", TEXT.encode() + b"\n", pid=chat, fd=0, eof=False)
+    m.clock.run_until(lambda: chat in client.wanted)
+    child = fork(client, chat, stdin="client")
+    worker = client.run("say", "z" * 40, params={"max_tokens": 3000, "ignore_eos": True})
+    m.go(5)
+    assert [client.row(pid)["rss"] for pid in (chat, child)] == [0, 0]
+    for pid in (chat, child, worker):
+        client.post("kill", pid=pid, sig=sig.KILL)
+    m.go(1)
+    m.sound()

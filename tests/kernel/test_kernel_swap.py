@@ -1,14 +1,22 @@
 """Images beyond what memory may hold: to a file in one order or another, and back, or computed again."""
 
 import random
+from array import array
+from typing import Any
 
 import pytest
 
 from llmsh.abi import signals as sig
+from llmsh.abi.lease import Done, Transfer
 from llmsh.drivers.fakecore import CELL_BYTES, Options
+from llmsh.kernel.holder import Holder
 from llmsh.kernel.io.extents import Extents
 from llmsh.kernel.io.queue import MERGED_MAX, Elevator, Fifo, Request
+from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.sched import Task
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.stream import Stream
+from llmsh.kernel.swap import Limits, Swap
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed
 
@@ -197,3 +205,74 @@ def test_killed_at_any_moment_of_it(rng: random.Random) -> None:
             m.sound()
         finish(client, [pid for pid in pids if client.exited(pid) is None])
     assert client.call("check")["cells"] == 0
+
+
+class Stub:
+    """Port, core and sharing of a swap that stands alone: keeps what is posted, forgets what it is told to."""
+
+    def __init__(self, memory: int, file: int) -> None:
+        self.posted: list[Transfer] = []
+        self.ends: list[Any] = []
+        self.forgotten: list[Holder] = []
+        self.sharing = self
+        self.swap = Swap(self, {0: self}, Limits(memory, file), lambda: None)  # type: ignore[arg-type]  # what it uses
+
+    def operation(self, holder: Holder, ended: Any) -> int:
+        self.ends.append((holder, ended))
+        return len(self.ends)
+
+    def post(self, message: Transfer) -> None:
+        self.posted.append(message)
+
+    def rebuild(self, stream: Holder) -> None:
+        self.forgotten.append(stream)
+        stream.image = 0
+        self.swap.gone(stream)
+
+    def lose(self, keeper: Keeper) -> None:
+        for user in list(keeper.users):
+            self.rebuild(user)
+        self.rebuild(keeper)
+
+    def saved(self, holder: Holder, q: int, size: int) -> None:
+        holder.q, holder.core, holder.image = q, 0, 1
+        self.swap.done(holder, Done(0, q, size=size))
+
+    def end(self, error: str = "") -> None:
+        holder, ended = self.ends[-1]
+        ended(holder, len(self.ends), error, [])
+
+
+def family() -> tuple[Keeper, list[Stream]]:
+    """A keeper, and two streams that are based on it."""
+    keeper = Keeper(array("i", range(20)), "k", 0)
+    streams = [Stream(ident, Task(ident, "s"), exact=False) for ident in (1, 2)]
+    for stream in streams:
+        stream.client = type("Nobody", (), {"away": False})()
+        stream.base, stream.shared = keeper, 20
+        keeper.users.add(stream)
+    return keeper, streams
+
+
+def test_a_call_that_fails_forgets_what_it_was_about_once() -> None:
+    stub = Stub(memory=100, file=1000)
+    keeper, (one, two) = family()
+    for q, holder in enumerate((keeper, one, two), 1):
+        stub.saved(holder, q, 60)
+    assert [each.qs for each in stub.posted] == [[1]]
+    stub.end()
+    assert stub.posted[-1].write
+    while stub.swap._call:
+        stub.end("No space left on device")
+    assert stub.swap.check() == []
+    assert stub.swap.extents.used == sum(each.size for each in stub.swap._placed.values())
+
+
+def test_without_a_file_a_keeper_takes_along_who_is_based_on_it() -> None:
+    stub = Stub(memory=100, file=0)
+    keeper, (one, two) = family()
+    for q, holder in enumerate((keeper, one, two), 1):
+        stub.saved(holder, q, 60)
+    assert keeper in stub.forgotten
+    assert stub.swap.check() == []
+    assert stub.swap.used <= 100

@@ -83,7 +83,9 @@ class Elevator:
     def remove(self, request: Request) -> None:
         """See Queue."""
         waiting = self._of(request)
-        del waiting[bisect_left(waiting, request)]
+        at = bisect_left(waiting, request)
+        assert waiting[at] == request, "it does not wait"  # a bug of the kernel
+        del waiting[at]
 
     def _of(self, request: Request) -> list[Request]:
         return self._writes if request.write else self._reads
