@@ -11,13 +11,14 @@ def movable(core: Core, stream: Stream) -> bool:
     """Whether the stream can go to another core, once it is quiet."""
     bound = stream.image and stream.base is not None  # half of it lies in an image, half with others here
     free = not (stream.halting or stream.op or stream.suspect or stream.exact or bound)
-    return free and stream is not core.residence.claimant and stream not in core.residence.doomed
+    return free and stream is not core.residence.claimant
 
 
 def migrate(stream: Stream, source: Core, target: Core) -> None:
     """Give a movable, quiet stream to another core; a runnable one keeps its lead over the others."""
     lag, runnable = source.queue.policy.lag(stream.task), stream in source.queue
     source.block(stream)
+    source.residence.doomed.discard(stream)
     if stream.q:
         source.sharing.part(stream)
         at = target.sharing.adopt(stream)

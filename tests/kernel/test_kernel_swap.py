@@ -207,7 +207,7 @@ def test_killed_at_any_moment_of_it(rng: random.Random) -> None:
     assert client.call("check")["cells"] == 0
 
 
-class Stub:
+class Alone:
     """Port, core and sharing of a swap that stands alone: keeps what is posted, forgets what it is told to."""
 
     def __init__(self, memory: int, file: int) -> None:
@@ -255,24 +255,24 @@ def family() -> tuple[Keeper, list[Stream]]:
 
 
 def test_a_call_that_fails_forgets_what_it_was_about_once() -> None:
-    stub = Stub(memory=100, file=1000)
+    alone = Alone(memory=100, file=1000)
     keeper, (one, two) = family()
     for q, holder in enumerate((keeper, one, two), 1):
-        stub.saved(holder, q, 60)
-    assert [each.qs for each in stub.posted] == [[1]]
-    stub.end()
-    assert stub.posted[-1].write
-    while stub.swap._call:
-        stub.end("No space left on device")
-    assert stub.swap.check() == []
-    assert stub.swap.extents.used == sum(each.size for each in stub.swap._placed.values())
+        alone.saved(holder, q, 60)
+    assert [each.qs for each in alone.posted] == [[1]]
+    alone.end()
+    assert alone.posted[-1].write
+    while alone.swap._call:
+        alone.end("No space left on device")
+    assert alone.swap.check() == []
+    assert alone.swap.extents.used == sum(each.size for each in alone.swap._placed.values())
 
 
 def test_without_a_file_a_keeper_takes_along_who_is_based_on_it() -> None:
-    stub = Stub(memory=100, file=0)
+    alone = Alone(memory=100, file=0)
     keeper, (one, two) = family()
     for q, holder in enumerate((keeper, one, two), 1):
-        stub.saved(holder, q, 60)
-    assert keeper in stub.forgotten
-    assert stub.swap.check() == []
-    assert stub.swap.used <= 100
+        alone.saved(holder, q, 60)
+    assert keeper in alone.forgotten
+    assert alone.swap.check() == []
+    assert alone.swap.used <= 100
