@@ -32,6 +32,16 @@ def fork(client: Client, parent: int, **args: Any) -> int:
     return pid
 
 
+def waiting(client: Client) -> int:
+    """A chat that has answered a long line, and waits for the next."""
+    chat = client.run("talk", "", stdin="client", params={"max_tokens": 20})
+    client.machine.clock.run_until(lambda: chat in client.wanted)
+    del client.wanted[chat]
+    client.post("write", TEXT.encode() + b"\n", pid=chat, fd=0, eof=False)
+    client.machine.clock.run_until(lambda: chat in client.wanted)
+    return chat
+
+
 def used(m: Machine) -> int:
     assert m.device.engine is not None
     return m.device.engine.cores[0].cells.used
@@ -86,11 +96,7 @@ def test_children_with_seeds_of_their_own_part() -> None:
 def test_of_a_chat_that_waits_each_goes_its_own_way() -> None:
     m = machine()
     client = m.client()
-    chat = client.run("talk", "", stdin="client", params={"max_tokens": 20})
-    m.clock.run_until(lambda: chat in client.wanted)
-    del client.wanted[chat]
-    client.post("write", TEXT.encode() + b"\n", pid=chat, fd=0, eof=False)
-    m.clock.run_until(lambda: chat in client.wanted)
+    chat = waiting(client)
     child = fork(client, chat, stdin="client")
     m.clock.run_until(lambda: child in client.wanted)
     before = m.kernel.hosts["fake"].tokens_in
@@ -204,11 +210,7 @@ def test_a_full_disk_refuses_a_child_and_keeps_nothing_of_it() -> None:
 def test_children_that_wait_hold_nobody_in_the_cells() -> None:
     m = machine()
     client = m.client()
-    chat = client.run("talk", "", stdin="client", params={"max_tokens": 20})
-    m.clock.run_until(lambda: chat in client.wanted)
-    del client.wanted[chat]
-    client.post("write", TEXT.encode() + b"\n", pid=chat, fd=0, eof=False)
-    m.clock.run_until(lambda: chat in client.wanted)
+    chat = waiting(client)
     child = fork(client, chat, stdin="client")
     worker = client.run("say", "z" * 40, params={"max_tokens": 3000, "ignore_eos": True})
     m.go(5)
