@@ -229,8 +229,7 @@ class Core:
         before = max(stream.upto, length)
         fresh = not stream.leased
         if fresh:
-            self._begin()
-            enter(self, stream, need)
+            self._enter(stream, need)
         self.cells.hold(stream, upto)
         stream.upto = upto
         self.port.post(Lease(stream.q, stream.halted, upto, self.pace.target(stream)))
@@ -239,18 +238,19 @@ class Core:
         self.queue.charge(stream, float(upto - before))
         stream.client.blocked("")
 
-    def _begin(self) -> None:
-        """Somebody is to be served: a core that did nothing owes from now on."""
+    def _enter(self, stream: Stream, need: Need) -> None:
+        """It is to be served: the engine is told what it lacks; a core that did nothing owes from now on."""
         if not self.working:
             self.heard = self.port.now()
+        self.port.swap.withdraw(stream)
+        enter(self, stream, need)
 
     def _score(self, stream: Stream) -> str:
         upto = len(stream) + sum(map(len, stream.labels))
         need = self.sharing.need(stream, upto)
         if need.wait or not self.residence.admit(stream, need):
             return STUCK
-        self._begin()
-        enter(self, stream, need)
+        self._enter(stream, need)
         self.cells.hold(stream, upto)
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)

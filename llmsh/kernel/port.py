@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from llmsh.abi.lease import ToEngine
 from llmsh.kernel.holder import Holder
+from llmsh.kernel.stream import Stream
 
 Ended = Callable[[Any, int, str, list[float]], None]
 """Called with (holder, operation, error, scores) when the engine has done an operation."""
@@ -16,11 +17,11 @@ class Images(Protocol):
     def gone(self, holder: Holder) -> None:
         """It has no image any more."""
 
-    def ready(self, images: list[Holder]) -> bool:
-        """Whether these can be loaded now; if not, they are on their way."""
+    def ready(self, stream: Stream, core: int, images: list[Holder]) -> bool:
+        """Whether these, that the stream lacks, can be loaded now; if not, they are on their way, or will be."""
 
-    def withdraw(self, holder: Holder) -> None:
-        """It wants nothing any more."""
+    def withdraw(self, stream: Stream) -> None:
+        """It waits for no images any more."""
 
     def pin(self, holder: Holder) -> None:
         """Its image is being forked, and stays in memory until `unpin`."""

@@ -71,7 +71,7 @@ class Sharing:
                 return Need(0, 0, donor, count, wait=True)
         away = [each for each in _line(donor) if each not in self.core.cells]
         images: list[Holder] = [*away, stream] if stream.image else away
-        if images and not self.core.port.swap.ready(images):
+        if images and not self.core.port.swap.ready(stream, self.core.index, images):
             return Need(0, 0, donor, count, wait=True)
         divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
         return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)

@@ -37,8 +37,19 @@ class Sharing(Protocol):
         """It cannot be brought back."""
 
 
+class Claim(NamedTuple):
+    """Images that a stream of a core waits for, and how little it deserves: they stay in memory until it has them."""
+
+    core: int
+    images: list[Holder]
+    rank: tuple[float, ...]
+
+
 class Core(Protocol):
     """What swap asks of a core."""
+
+    def rank(self, stream: Stream) -> tuple[float, ...]:
+        """Sorts streams by how little they deserve."""
 
     @property
     def sharing(self) -> Sharing:
@@ -67,8 +78,9 @@ class Swap:
         """In memory, with their bytes; the first saved first."""
         self._placed: dict[Holder, Request] = {}
         """In the file, or on their way there or back."""
-        self._claim: list[Holder] = []
-        """Images that somebody waits for."""
+        self._claims: dict[Stream, Claim] = {}
+        """As many as fit into memory, and one a core in any case: else those that fetch would chase each other's
+        images out again without end."""
         self._pinned: Counter[Holder] = Counter()
         """Images that are being forked: they stay in memory until that is done."""
         self._call: list[Request] = []
@@ -93,7 +105,6 @@ class Swap:
         """It has no image any more."""
         size = self._images.pop(holder, 0)
         self.used -= size
-        self._claim = [each for each in self._claim if each is not holder]
         placed = self._placed.pop(holder, None)
         if placed is None or placed in self._call:
             return
@@ -106,34 +117,60 @@ class Swap:
         self._images.clear()
         self._placed.clear()
         self._holders.clear()
-        self._claim, self._call = [], []
+        self._claims.clear()
+        self._call = []
         self._pinned.clear()
         self.used = 0
         self.extents = Extents(self.extents.capacity)
         self._queue = QUEUES[self._order]()
 
-    def ready(self, images: list[Holder]) -> bool:
-        """Whether all these images can be loaded now; if not, they are on their way from the file. Those of the
-        first who asks stay in memory until they are loaded: else two that fetch would chase each other out."""
-        if not any(each in self._claim for each in self._placed):
-            self._claim = images
-        return not [each for each in images if not self._at_hand(each)]
+    def ready(self, stream: Stream, core: int, images: list[Holder]) -> bool:
+        """Whether all these images, that a stream lacks on a core, can be loaded now; if not, they are on their way
+        from the file, or will be once they have been brought whom somebody needier on that core waits for."""
+        missing = [each for each in images if not self._at_hand(each)]
+        if not missing:
+            return True
+        if stream in self._claims or self._may_claim(stream, core, images):
+            self._claims[stream] = Claim(core, images, self._cores[core].rank(stream))
+            for each in missing:
+                self._fetch(each)
+        return False
+
+    def _may_claim(self, stream: Stream, core: int, images: list[Holder]) -> bool:
+        """Whether there is room for these; those of the core who deserve less than the stream give up theirs."""
+        others = [other for other, claim in self._claims.items() if claim.core == core]
+        rank = self._cores[core].rank(stream)
+        for other in sorted(others, key=lambda each: self._claims[each].rank, reverse=True):
+            if self._fits(images) or self._claims[other].rank <= rank:
+                return self._fits(images)
+            del self._claims[other]
+        return True
+
+    def _fits(self, images: list[Holder]) -> bool:
+        claimed = {each for claim in self._claims.values() for each in claim.images}
+        return not self.memory or sum(map(self._size, claimed.union(images))) <= self.memory * LOW
+
+    def _size(self, holder: Holder) -> int:
+        placed = self._placed.get(holder)
+        return self._images.get(holder, 0) if placed is None else placed.size
 
     def _at_hand(self, holder: Holder) -> bool:
         placed = self._placed.get(holder)
-        if placed is None:
-            return True
-        if placed.write and placed not in self._call and holder in self._images:
-            return True  # it waits to be written: that is called off when it is loaded
+        # What waits to be written is still there: the writing is called off when it is loaded.
+        return placed is None or (placed.write and placed not in self._call and holder in self._images)
+
+    def _fetch(self, holder: Holder) -> None:
+        placed = self._placed[holder]
         if placed.write and holder not in self._images:
             self._placed[holder] = placed._replace(write=False)
             self._add(holder, self._placed[holder])
-        return False
 
-    def withdraw(self, holder: Holder) -> None:
-        """It wants nothing any more."""
-        if holder in self._claim:
-            self._claim = []
+    def withdraw(self, stream: Stream) -> None:
+        """It waits for no images any more: it has them, or wants nothing."""
+        self._claims.pop(stream, None)
+
+    def _claimed(self, holder: Holder) -> bool:
+        return any(holder in claim.images for claim in self._claims.values())
 
     def in_memory(self, holder: Holder) -> bool:
         """Whether it has an image that can be loaded or forked at once."""
@@ -161,7 +198,7 @@ class Swap:
                 return
             # Who is forgotten takes along who is based on it, so that not all are there any more.
             if holder in self._images and not (
-                holder in self._placed or holder in self._claim or holder in self._pinned or holder is last
+                holder in self._placed or holder in self._pinned or holder is last or self._claimed(holder)
             ):
                 self._away(holder)
 

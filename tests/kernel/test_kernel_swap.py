@@ -158,7 +158,7 @@ def test_sleepers_beyond_the_memory_go_to_the_file_and_come_back() -> None:
 
 @pytest.mark.parametrize("order", ["none", "elevator"])
 def test_the_order_is_that_which_was_set(order: str) -> None:
-    m = machine(memory=300, file=100_000, order=order)
+    m = machine(memory=900, file=100_000, order=order)
     client = m.client()
     chats = sleepers(client, 14, 120)
     worker = client.run("say", "z" * 100, params={"max_tokens": 300, "ignore_eos": True})
@@ -224,6 +224,9 @@ class Alone:
     def post(self, message: Transfer) -> None:
         self.posted.append(message)
 
+    def rank(self, stream: Stream) -> tuple[float, ...]:
+        return (stream.ident,)
+
     def rebuild(self, stream: Holder) -> None:
         self.forgotten.append(stream)
         stream.image = 0
@@ -276,3 +279,27 @@ def test_without_a_file_a_keeper_takes_along_who_is_based_on_it() -> None:
     assert keeper in alone.forgotten
     assert alone.swap.check() == []
     assert alone.swap.used <= 100
+
+
+def test_what_is_fetched_stays_until_it_is_loaded_or_somebody_needier_of_the_core_comes() -> None:
+    alone = Alone(memory=70, file=1000)
+    _, streams = family()
+    for q, stream in enumerate(streams, 1):
+        stream.base = None
+        alone.saved(stream, q, 60)
+    needy, other = streams
+    while alone.swap._call:
+        alone.end()
+    swap = alone.swap
+    assert swap.in_memory(other)
+    assert not swap.ready(needy, 0, [needy])
+    while alone.swap._call:  # the one is brought back, and the other goes
+        alone.end()
+    assert swap.in_memory(needy)
+    asked = len(alone.posted)
+    assert not swap.ready(other, 0, [other])
+    assert len(alone.posted) == asked  # it waits until the needier has its image
+    assert swap.ready(needy, 0, [needy])
+    swap.withdraw(needy)
+    assert not swap.ready(other, 0, [other])
+    assert len(alone.posted) == asked + 1
