@@ -16,8 +16,9 @@ help:  ## this list
 demo: $(RUN)  ## sets all up, then shows the main job on real text
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: $(DEV) $(MODEL)  ## sets all up, then runs the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+test: SEED := $(or $(SEED),1)
+test: $(DEV) $(MODEL)  ## sets all up, then runs the tests; SEED=n for other random numbers
+	@LLMSH_SEED=$(SEED) $(BIN)/python -m pytest -n auto --dist loadfile --hypothesis-seed=$(SEED) $(ARGS)
 
 check: lint types layers test  ## lint, types, layers, tests
 
