@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bench.place import Place
 from bench.row import Row, judged
-from llmsh.kernel.sched import POLICIES, Goal, Policy, Task
+from llmsh.kernel.sched import POLICIES, Goal, Ledger, Policy, Task
 
 SIZES = (10, 1_000, 100_000)
 ROUNDS = 20_000
@@ -22,7 +22,7 @@ GROWTH = 10.0
 
 def filled(name: str, count: int) -> tuple[Policy, list[Task]]:
     """A policy with so many runnable tasks of 50 sessions; under `deadline`, a third with goals."""
-    policy, tasks = POLICIES[name](), []
+    policy, tasks = POLICIES[name](Ledger()), []
     for ident in range(count):
         task = Task(ident, f"s{ident % 50}", ident % 7)
         if name == "deadline" and ident % 3 == 0:

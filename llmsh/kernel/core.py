@@ -6,21 +6,10 @@ back. It knows no process and no signal, only streams.
 
 from collections.abc import Mapping
 
-from llmsh.abi.lease import (
-    EOS,
-    FAULT,
-    GRAMMAR,
-    LIMIT,
-    NOCELL,
-    STOP,
-    Drop,
-    Halt,
-    Halted,
-    Lease,
-    Score,
-    Step,
-)
+from llmsh.abi.lease import Drop, Halt, Halted, Lease, Score, Step
+from llmsh.kernel import account
 from llmsh.kernel.cells import Cells
+from llmsh.kernel.deference import Deference
 from llmsh.kernel.entry import enter
 from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
@@ -29,13 +18,14 @@ from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Policy, Task
 from llmsh.kernel.seating import Seating
 from llmsh.kernel.sharing import Need, Sharing
-from llmsh.kernel.stream import GENERATE, SCORE, Stream
+from llmsh.kernel.stream import SCORE, Stream
 from llmsh.kernel.tax import Tax
 
 EARLY = 0.8
 """Of the time that anybody waits at most: the rest is for those who are overdue together to have their turns."""
 
-GRANTED, SERVED, STUCK, BLOCKED, SEATLESS, HELD = "granted", "served", "stuck", "blocked", "seatless", "held"
+GRANTED, SERVED, STUCK, BLOCKED = "granted", "served", "stuck", "blocked"
+SEATLESS, HELD, DEFERS = "seatless", "held", "defers"
 
 
 class Core:
@@ -47,13 +37,14 @@ class Core:
         self.cells = cells
         self.seating = Seating(seats)
         self.quantum = quantum
-        self.queue = RunQueue(policy)
+        self.queue = RunQueue(policy, port.ledger)
         self.leased: dict[int, Stream] = {}
         self.scoring: set[Stream] = set()
         self.suspects: list[Stream] = []
         self.sharing = Sharing(self)
         self.residence = Residence(self, tax)
         self.pace = Pace(self, port.latency_ms)
+        self.deference = Deference(self)
         self.heard = port.now()
         """When it last said something, or began to owe something."""
         self.steps = 0
@@ -119,6 +110,7 @@ class Core:
         if queue is self.queue.urgent:
             self.pace.clear()
         self.pace.thin()
+        self.deference.thin()
         self._renew(self.pace.first())
         parked: list[Task] = []
         while (task := queue.pick()) is not None:
@@ -136,13 +128,14 @@ class Core:
                 self._renew(sorted(self.leased.values(), key=self.rank))
                 break
             elif verdict != GRANTED or queue.yields:
-                queue.park(task)
+                queue.park(task, session=verdict == DEFERS)
                 parked.append(task)
         for task in parked:
             queue.unpark(task)
 
     def _preempt(self, queue: Policy, stream: Stream) -> None:
         """There is no seat for who deserves one: if the policy says so, who deserves least gives up its own."""
+        self.deference.make_way(stream)
         others = [each for each in self.leased.values() if not each.halting and each in self.queue]
         victim = max(others, key=self.rank, default=None)
         if victim is not None and queue.preempts(stream.task, victim.task):
@@ -195,6 +188,8 @@ class Core:
             return SERVED
         if self.pace.holds(stream):
             return HELD
+        if not stream.leased and self.deference.holds(stream):
+            return DEFERS
         if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring)):
             return SEATLESS
         if stream.goal == SCORE and stream.ready_to_score and stream.q and not stream.leased:
@@ -265,66 +260,15 @@ class Core:
     # Account.
 
     def step(self, step: Step) -> None:
-        """One decode: append, charge, deliver."""
-        self.steps = self.cells.now = step.no
-        now = self.heard = self.port.now()
-        self.pace.saw(step)
-        share = step.ms / max(1, len(step.rows) + len(step.fed))
-        for q, count in step.fed:
-            stream = self.leased.get(q)
-            if stream is not None:
-                stream.computed = min(len(stream), stream.computed + count)
-                stream.task.since = now
-                self.queue.charge(stream, count * self.port.input_cost)
-                stream.client.computed(count, share)
-        for q, pos, token, data, safe in step.rows:
-            stream = self.leased.get(q)
-            if stream is None or pos != len(stream) or pos >= stream.upto or stream.answer is None:
-                self.port.dropped += 1
-                continue
-            stream.append([token], made=True)
-            stream.sent = len(stream)
-            stream.computed = pos
-            stream.suspect = False
-            stream.task.since = now
-            self.queue.spend(stream)
-            stream.answer.data += data
-            stream.client.made(1, share)
-            if self.leased.get(q) is stream:
-                stream.client.released(stream.answer.release(safe))
+        """One decode has been made."""
+        account.stepped(self, step)
         self.residence.stepped()
         if len(self.leased) > self.seating.seats:
             self.unseat()
 
     def halted(self, message: Halted) -> None:
-        """A lease ended: exactly one of these for each."""
-        self.heard = self.port.now()
-        stream = self.leased.pop(message.q, None)
-        if stream is None:
-            self.port.dropped += 1
-            return
-        self.queue.charge(stream, float(min(0, len(stream) - stream.upto)))
-        stream.halted += 1
-        stream.upto = 0
-        stream.halting = False
-        self.cells.hold(stream, stream.computed)
-        self.residence.doomed.discard(stream)
-        stream.client.rated(message.logprob)
-        stream.quieten()
-        if stream.q == message.q and stream.goal:
-            self._ended(stream, message)
-
-    def _ended(self, stream: Stream, message: Halted) -> None:
-        why, answer = message.why, stream.answer
-        if why == FAULT:
-            stream.client.faulted(message.detail or "the engine refused the step")
-        elif why == NOCELL:
-            self.port.panic(f"no cell for sequence {stream.q}: {self.cells.check() or 'the books are right'}")
-        elif stream.goal != GENERATE or answer is None:
-            return
-        elif why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
-            stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
-            stream.client.answered(why)
+        """A lease has ended: exactly one of these for each."""
+        account.halted(self, message)
 
     def _scored(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         if stream.op != op:

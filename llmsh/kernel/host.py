@@ -23,6 +23,7 @@ from llmsh.kernel.party import DEAD, OUT, READY, STARTING, Party
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
 from llmsh.kernel.requests import COMING, NEVER, Requests
+from llmsh.kernel.sched import Ledger
 from llmsh.kernel.stream import Stream
 from llmsh.kernel.swap import Limits, Swap
 from llmsh.kernel.trial import Trial
@@ -64,6 +65,7 @@ class Host(Party):
         self.on_ready: list[Callable[[], None]] = []
         self.tokens_in = self.tokens_out = self.steps = 0
         self.input_cost = INPUT_COST
+        self.ledger = Ledger()
         self.tuning = tuning
         self._ops = Operations()
         self.swap = Swap(self, self.cores, Limits(), self.plan)
@@ -194,6 +196,13 @@ class Host(Party):
         shared = index != EXACT
         cells = Cells(self.facts.cells if shared else self.facts.context, self.facts.sequences if shared else 1)
         return Core(index, self, cells, self.policy, self.tuning.seats if shared else 1, self.quantum, self.swap.tax)
+
+    def schedule(self, policy: str) -> None:
+        """Another policy from now on."""
+        self.policy, self.ledger = policy, Ledger()
+        for core in self.cores.values():
+            core.queue.switch(policy, self.ledger)
+            core.plan()
 
     def close(self) -> None:
         """End the engine for good: no process needs it."""

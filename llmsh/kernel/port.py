@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from llmsh.abi.lease import ToEngine
 from llmsh.kernel.holder import Holder
+from llmsh.kernel.sched import Ledger
 from llmsh.kernel.stream import Stream
 
 Ended = Callable[[Any, int, str, list[float]], None]
@@ -42,6 +43,8 @@ class Port(Protocol):
     """The longest time between two tokens of the foreground, as wanted; 0 for no matter."""
     dropped: int
     """Records that came too late to be appended."""
+    ledger: Ledger
+    """What each session was granted of the device."""
     input_cost: float
     """What a prefilled token costs, in generated ones, as measured."""
 

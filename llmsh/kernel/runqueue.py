@@ -4,18 +4,24 @@ It grants nothing and knows no cell.
 """
 
 import heapq
+from collections import Counter
 
-from llmsh.kernel.sched import POLICIES, Policy, Task
+from llmsh.kernel.sched import POLICIES, Ledger, Policy, Task
 from llmsh.kernel.sched.fcfs import Fcfs
+from llmsh.kernel.sched.policy import FOREGROUND
 from llmsh.kernel.stream import Stream
 
 
 class RunQueue:
     """Runnable streams by identity, and two orders over their tasks."""
 
-    def __init__(self, policy: str) -> None:
+    def __init__(self, policy: str, ledger: Ledger) -> None:
         self.streams: dict[int, Stream] = {}
-        self.policy: Policy = POLICIES[policy]()
+        self.sessions: Counter[str] = Counter()
+        """How many of the streams are whose."""
+        self.ledger = ledger
+        """What the sessions had of the device."""
+        self.policy: Policy = POLICIES[policy](ledger)
         self.urgent: Policy = Fcfs()
         """Those who come before everybody: a boosted foreground, and who has waited too long."""
         self.front: dict[int, Stream] = {}
@@ -45,8 +51,7 @@ class RunQueue:
     def add(self, stream: Stream) -> None:
         """It became runnable."""
         task = stream.task
-        self.streams[stream.ident] = stream
-        self._note(stream)
+        self._enter(stream)
         if task.era != self._era:
             self._anew(task)
         self.of(task).add(task)
@@ -54,8 +59,7 @@ class RunQueue:
     def join(self, stream: Stream, lag: float) -> None:
         """It comes, runnable, from another core's queue, where it was so far ahead."""
         task = stream.task
-        self.streams[stream.ident] = stream
-        self._note(stream)
+        self._enter(stream)
         task.era = self._era
         if task.boost:
             self.urgent.add(task)
@@ -66,6 +70,10 @@ class RunQueue:
         """It is not runnable any more; whether it was."""
         if self.streams.pop(stream.ident, None) is None:
             return False
+        session = stream.task.group
+        self.sessions[session] -= 1
+        if not self.sessions[session]:
+            del self.sessions[session]
         self.front.pop(stream.ident, None)
         self.urgent.remove(stream.task)
         self.policy.remove(stream.task)
@@ -79,9 +87,10 @@ class RunQueue:
             self.policy.remove(stream.task)
             self.of(stream.task).add(stream.task)
 
-    def switch(self, policy: str) -> None:
+    def switch(self, policy: str, ledger: Ledger) -> None:
         """Another policy from now on; accounts start anew, also of those that do not run now."""
-        self.policy = POLICIES[policy]()
+        self.ledger = ledger
+        self.policy = POLICIES[policy](ledger)
         self._era += 1
         for stream in self.streams.values():
             self._anew(stream.task)
@@ -105,6 +114,10 @@ class RunQueue:
             goal.left = max(1.0, goal.left - cost)
         if cost:
             self.policy.charge(stream.task, cost)
+
+    def used(self, stream: Stream, cost: float) -> None:
+        """Service worth so many tokens was had."""
+        self.ledger.use(stream.task.group, cost / (FOREGROUND if stream.task.foreground else 1.0))
 
     def spend(self, stream: Stream) -> None:
         """A boosted stream made a token; at the last one it goes back among the others."""
@@ -134,6 +147,11 @@ class RunQueue:
             again.append((max(task.since, before), ident))
         for each in again:
             heapq.heappush(waits, each)
+
+    def _enter(self, stream: Stream) -> None:
+        self.streams[stream.ident] = stream
+        self.sessions[stream.task.group] += 1
+        self._note(stream)
 
     def _note(self, stream: Stream) -> None:
         """It is here, in the foreground or not."""

@@ -124,10 +124,7 @@ def sys_sched(kernel: "Kernel", call: Trap) -> None:
             raise Error("EINVAL", f"{policy}: no such policy; there are {', '.join(POLICIES)}")
         kernel.policy = policy
         for host in kernel.hosts.values():
-            host.policy = policy
-            for core in host.cores.values():
-                core.queue.switch(policy)
-                core.plan()
+            host.schedule(policy)
     call.ok({"policy": kernel.policy, "policies": list(POLICIES)})
 
 

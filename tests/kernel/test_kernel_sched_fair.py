@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmsh.abi.nice import weight
-from llmsh.kernel.sched import POLICIES, Task
+from llmsh.kernel.sched import POLICIES, Ledger, Task
 from llmsh.kernel.sched.fair import Fair
 
 QUANTUM = 16.0
@@ -213,7 +213,7 @@ def test_a_pick_costs_the_same_for_ten_tasks_as_for_ten_thousand(policy: str, mo
         monkeypatch.setattr(heapq, name, counted(name))
 
     def cost(count: int) -> float:
-        queue: Any = POLICIES[policy]()
+        queue: Any = POLICIES[policy](Ledger())
         for n in range(count):
             queue.add(Task(n, f"s{n % 50}", n % 7))
         rounds = 2 * count + 1000
@@ -236,5 +236,5 @@ def test_sessions_that_are_gone_are_forgotten() -> None:
         policy.add(task)
         policy.charge(worker, 1.0)
         policy.remove(task)
-    assert len(policy._groups) < 200
+    assert len(policy._lines) < 200
     assert len(policy._order._heap) < 300

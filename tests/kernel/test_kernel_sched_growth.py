@@ -8,7 +8,7 @@ import pytest
 
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.runqueue import RunQueue
-from llmsh.kernel.sched import POLICIES, Goal, Task
+from llmsh.kernel.sched import POLICIES, Goal, Ledger, Task
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.stream import Stream
 from tests.support.machine import Machine
@@ -47,7 +47,7 @@ def test_who_comes_and_goes_costs_the_same_among_many(policy: str, operations: C
     """Pick, charge, block and wake, with everybody else waiting: no rubbish is left to be paid for later."""
 
     def cost(count: int) -> float:
-        order: Any = POLICIES[policy]()
+        order: Any = POLICIES[policy](Ledger())
         tasks = [task(n) for n in range(count)]
         for each in tasks:
             order.add(each)
@@ -67,7 +67,7 @@ def test_who_comes_and_goes_costs_the_same_among_many(policy: str, operations: C
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_heap_is_never_much_larger_than_what_is_in_it(policy: str) -> None:
     """One that blocks and wakes behind a long head leaves its old entries there."""
-    order: Any = POLICIES[policy]()
+    order: Any = POLICIES[policy](Ledger())
     head, other = Task(1, "a"), Task(2, "a")
     head.goal, other.goal = Goal(due=1.0), Goal(due=2.0)
     order.add(head)
@@ -79,7 +79,7 @@ def test_a_heap_is_never_much_larger_than_what_is_in_it(policy: str) -> None:
 
 
 def streams(count: int) -> tuple[RunQueue, list[Stream]]:
-    queue = RunQueue("fair")
+    queue = RunQueue("fair", Ledger())
     made = [Stream(n, Task(n, f"s{n % 50}"), exact=False) for n in range(count)]
     for each in made:
         each.task.since = 100.0

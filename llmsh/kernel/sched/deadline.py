@@ -11,6 +11,7 @@ as under `fair`. Who may state a deadline at all is goals.py's.
 from math import inf
 
 from llmsh.kernel.sched.fair import Fair
+from llmsh.kernel.sched.ledger import Ledger
 from llmsh.kernel.sched.order import Order
 from llmsh.kernel.sched.policy import Goal, Task
 
@@ -30,11 +31,12 @@ class Deadline:
     """Tasks with goals in the order of these; the others behind them, in fair shares."""
 
     name = "deadline"
+    sessions = False
     yields = False
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
         self._goals: Order[tuple[int, float], Task] = Order()
-        self._rest = Fair()
+        self._rest = Fair(ledger)
 
     def __len__(self) -> int:
         return len(self._goals) + len(self._rest)
@@ -70,6 +72,10 @@ class Deadline:
         """See Policy."""
         return key(task.goal) if task.goal is not None else (NO_GOAL, *self._rest.rank(task))
 
+    def lead(self, task: Task, session: str) -> float:
+        """See Policy."""
+        return 0.0
+
     def charge(self, task: Task, cost: float) -> None:
         """See Policy. Less work is left of it, so its value weighs more; a deadline stays where it is."""
         if task.goal is None:
@@ -84,7 +90,7 @@ class Deadline:
     def starved(self, task: Task) -> None:
         """See Policy: its quantum is all it gets."""
 
-    def park(self, task: Task) -> None:
+    def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""
         if task.goal is not None:
             self._goals.drop(task)

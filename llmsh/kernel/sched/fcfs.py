@@ -18,6 +18,7 @@ class Fcfs:
     """Order of arrival; a task keeps its place when it blocks and wakes."""
 
     name = "fcfs"
+    sessions = False
     yields = True
 
     def __init__(self) -> None:
@@ -52,6 +53,10 @@ class Fcfs:
         """See Policy."""
         return (float(task.arrival),)
 
+    def lead(self, task: Task, session: str) -> float:
+        """See Policy."""
+        return 0.0
+
     def charge(self, task: Task, cost: float) -> None:
         """Service changes no place in this queue."""
 
@@ -62,7 +67,7 @@ class Fcfs:
     def starved(self, task: Task) -> None:
         """See Policy: its quantum is all it gets."""
 
-    def park(self, task: Task) -> None:
+    def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""
         self._order.drop(task)
 

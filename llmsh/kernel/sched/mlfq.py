@@ -31,6 +31,7 @@ class Mlfq:
     """Levels, first come first served in each; a level waits while one above it has somebody."""
 
     name = "mlfq"
+    sessions = False
     yields = True
 
     def __init__(self) -> None:
@@ -66,6 +67,10 @@ class Mlfq:
         """See Policy."""
         return (float(task.level), task.vtime)
 
+    def lead(self, task: Task, session: str) -> float:
+        """See Policy."""
+        return 0.0
+
     def charge(self, task: Task, cost: float) -> None:
         """See Policy: demotion by attained service."""
         task.served += cost
@@ -88,7 +93,7 @@ class Mlfq:
         if task in self._order:
             self._enter(task)
 
-    def park(self, task: Task) -> None:
+    def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""
         self._order.drop(task)
 

@@ -76,6 +76,8 @@ class Policy(Protocol):
     """An order over the runnable tasks of one core."""
 
     name: str
+    sessions: bool
+    """Whether it shares between sessions first."""
     yields: bool
     """Whether a task that has all the lease it can use lets those behind it run (fcfs), or holds
     them back until their turn comes (fair)."""
@@ -98,6 +100,9 @@ class Policy(Protocol):
     def rank(self, task: Task) -> tuple[float, ...]:
         """Sorts tasks by how little they deserve: the greatest gives up its cells first."""
 
+    def lead(self, task: Task, session: str) -> float:
+        """How many tokens more the task's session has used than another; asked only if `sessions`."""
+
     def charge(self, task: Task, cost: float) -> None:
         """The task was granted (or, negative, gave back) service worth so many tokens."""
 
@@ -107,8 +112,9 @@ class Policy(Protocol):
     def starved(self, task: Task) -> None:
         """The task has waited longer than anybody should; it has been given a quantum before everybody."""
 
-    def park(self, task: Task) -> None:
-        """Leave the task out of `pick` until `unpark`, its account unchanged."""
+    def park(self, task: Task, session: bool = False) -> None:
+        """Leave the task, or (only if `sessions`) all of its session, out of `pick` until the task's `unpark`;
+        accounts stay."""
 
     def unpark(self, task: Task) -> None:
         """Undo `park`."""

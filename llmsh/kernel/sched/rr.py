@@ -19,6 +19,7 @@ class Rr:
     """A queue; who has had its turn goes to the end."""
 
     name = "rr"
+    sessions = False
     yields = False
 
     def __init__(self) -> None:
@@ -52,6 +53,10 @@ class Rr:
         """See Policy."""
         return (task.vtime,)
 
+    def lead(self, task: Task, session: str) -> float:
+        """See Policy."""
+        return 0.0
+
     def charge(self, task: Task, cost: float) -> None:
         """See Policy. What was given back is no service: the turn is over all the same."""
         task.served += max(0.0, cost)
@@ -67,7 +72,7 @@ class Rr:
     def starved(self, task: Task) -> None:
         """See Policy: nobody can be, the queue moves on."""
 
-    def park(self, task: Task) -> None:
+    def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""
         self._order.drop(task)
 

@@ -1,0 +1,102 @@
+"""What came back from the engine, in a core's books: tokens appended, service charged, leases ended.
+
+It decides nothing; what follows, the core plans.
+"""
+
+from typing import Protocol
+
+from llmsh.abi.lease import EOS, FAULT, GRAMMAR, LIMIT, NOCELL, STOP, Halted, Step
+from llmsh.kernel.cells import Cells
+from llmsh.kernel.pace import Pace
+from llmsh.kernel.port import Port
+from llmsh.kernel.residence import Residence
+from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.stream import GENERATE, Stream
+
+
+class Owner(Protocol):
+    """The core."""
+
+    port: Port
+    cells: Cells
+    queue: RunQueue
+    pace: Pace
+    residence: Residence
+    leased: dict[int, Stream]
+    heard: float
+    steps: int
+
+
+def stepped(core: Owner, step: Step) -> None:
+    """One decode: append, charge, deliver. Its time is divided by the work of each: a token made, or what
+    tokens of input cost as measured."""
+    core.steps = core.cells.now = step.no
+    core.heard = core.port.now()
+    core.pace.saw(step)
+    cost = core.port.input_cost
+    each = step.ms / max(1.0, len(step.rows) + cost * sum(count for _, count in step.fed))
+    for q, count in step.fed:
+        stream = core.leased.get(q)
+        if stream is not None:
+            _fed(core, stream, count, count * cost, count * cost * each)
+    for q, pos, token, data, safe in step.rows:
+        stream = core.leased.get(q)
+        if stream is None or pos != len(stream) or pos >= stream.upto or stream.answer is None:
+            core.port.dropped += 1
+            continue
+        _made(core, stream, token, data, each)
+        if core.leased.get(q) is stream:
+            stream.client.released(stream.answer.release(safe))
+
+
+def _fed(core: Owner, stream: Stream, count: int, cost: float, ms: float) -> None:
+    stream.computed = min(len(stream), stream.computed + count)
+    stream.task.since = core.heard
+    core.queue.charge(stream, cost)
+    core.queue.used(stream, cost)
+    stream.client.computed(count, ms)
+
+
+def _made(core: Owner, stream: Stream, token: int, data: bytes, ms: float) -> None:
+    assert stream.answer is not None
+    stream.computed = len(stream)
+    stream.append([token], made=True)
+    stream.sent = len(stream)
+    stream.suspect = False
+    stream.task.since = core.heard
+    core.queue.spend(stream)
+    core.queue.used(stream, 1.0)
+    stream.answer.data += data
+    stream.client.made(1, ms)
+
+
+def halted(core: Owner, message: Halted) -> None:
+    """A lease ended: what was granted and not used is given back."""
+    core.heard = core.port.now()
+    stream = core.leased.pop(message.q, None)
+    if stream is None:
+        core.port.dropped += 1
+        return
+    core.queue.charge(stream, float(min(0, len(stream) - stream.upto)))
+    stream.halted += 1
+    stream.upto = 0
+    stream.halting = False
+    core.cells.hold(stream, stream.computed)
+    core.residence.doomed.discard(stream)
+    stream.client.rated(message.logprob)
+    stream.quieten()
+    if stream.q == message.q and stream.goal:
+        _ended(core, stream, message)
+
+
+def _ended(core: Owner, stream: Stream, message: Halted) -> None:
+    why, answer = message.why, stream.answer
+    if why == FAULT:
+        stream.client.faulted(message.detail or "the engine refused the step")
+    elif why == NOCELL:
+        core.port.panic(f"no cell for sequence {stream.q}: {core.cells.check() or 'the books are right'}")
+    elif stream.goal != GENERATE or answer is None:
+        return
+    elif why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
+        stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
+        stream.client.answered(why)
