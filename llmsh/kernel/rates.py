@@ -17,6 +17,9 @@ WEIGHT = 0.1
 """Of a new sample in a correction."""
 MEMORY_S = 60.0
 """A correction that nothing confirms loses two thirds of its effect in this time: the disturbance may be over."""
+COMMON = 0.5
+"""The part of what is new in a sample that is taken for the machine's: it then slows down everything alike. Were all
+of it the point's, whatever runs would look worse than what is not tried, and the choice would wander for ever."""
 CLIP = 4.0
 """A sample further off than this many times is taken for so many: one step that was held up says little."""
 INPUT_COST = 0.25
@@ -36,8 +39,12 @@ class Point(NamedTuple):
 class Correction(NamedTuple):
     """By how much steps take longer than was measured, and when that was last seen."""
 
-    factor: float
-    at: float
+    factor: float = 1.0
+    at: float = 0.0
+
+    def now(self, now: float) -> float:
+        """What of it is still believed."""
+        return float(self.factor ** exp(-max(0.0, now - self.at) / MEMORY_S))
 
 
 class Broken(ValueError):
@@ -50,7 +57,10 @@ class Rates:
 
     def __init__(self, made: float = 0.0) -> None:
         self.ms: dict[Point, float] = {}
+        self.drift = Correction()
+        """Of all points alike: the machine is slower than it was."""
         self.corrections: dict[Point, Correction] = {}
+        """Of each point besides."""
         self.spent_ms = 0.0
         self.made = made
         self.doubtful: set[Point] = set()
@@ -75,9 +85,8 @@ class Rates:
     def factor(self, point: Point, now: float) -> float:
         """The correction of a point as of now: steps take so many times as long as was measured."""
         found = self.corrections.get(point)
-        if found is None:
-            return 1.0
-        return float(found.factor ** exp(-max(0.0, now - found.at) / MEMORY_S))
+        own = found.now(now) if found is not None else 1.0
+        return min(CLIP, max(1.0, self.drift.now(now) * own))
 
     def corrected(self, point: Point, now: float) -> float:
         """Milliseconds of a measured point, as things are now."""
@@ -131,16 +140,18 @@ class Rates:
         if not sizes or ms <= 0:
             return
         _, point = min(sizes, key=lambda each: abs(log(each[0] / size)))
-        old = self.factor(point, now)
         expected = self._between(sizes, size, now)
         change = exp(WEIGHT * log(min(CLIP, max(1 / CLIP, ms / expected))))
-        if old * change < 1:
+        drift = min(CLIP, max(1.0, self.drift.now(now) * change**COMMON))
+        total = self.factor(point, now) * change
+        if total < 1:
             # Noise only ever adds: a machine that is faster than it was when it was measured was disturbed then.
             # What else was measured in such a moment is no better known.
             for each in self.doubtful if point in self.doubtful else (point,):
-                self.ms[each] *= old * change
+                self.ms[each] *= total
             self.improved = True
-        self.corrections[point] = Correction(max(1.0, old * change), now)
+        self.drift = Correction(drift, now)
+        self.corrections[point] = Correction(min(CLIP, max(1.0, total)) / drift, now)
 
     # Kept on disk.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmsh.abi.lease import EXACT, Done, Step, Threads, ToEngine
 from llmsh.kernel.calibration import Calibration
+from llmsh.kernel.clock import Timer
 from llmsh.kernel.configuration import Configuration, Limits, better
 from llmsh.kernel.measuring import Measuring
 from llmsh.kernel.meter import Meter
@@ -29,6 +30,10 @@ REVIEW_S = 0.25
 """How often the choice is looked at while it runs, and how long a number of cores is kept at least."""
 GAP_S = 0.5
 """The wall clock went on by so much more than ours: the machine slept."""
+SETTLE_S = 0.03
+"""After a change of how many can run: many come, or end, at once."""
+CONFIRMED = 4
+"""Reviews in a row that must find something better when nothing has changed but the rates."""
 SAMPLED = 64
 """Streams that are asked how many cells they need."""
 INPUT_LEAST = 16
@@ -73,6 +78,9 @@ class Tuning:
         self.measures: Measuring | None = None
         self._kept = 0
         self._runnable = 0
+        self._wins = 0
+        """Reviews in a row that found something better."""
+        self._timer: Timer | None = None
         self._reviewed = self._resized = -1e9
         self._skew = 0.0
 
@@ -190,7 +198,16 @@ class Tuning:
 
     def changed(self) -> None:
         """A stream became runnable, or stopped being so."""
-        if self.rates.ms and self._count() != self._runnable:
+        if not self.rates.ms:
+            return
+        if self.configuration is None or not self._runnable:
+            self._review()
+        elif self._timer is None and self._count() != self._runnable:
+            self._timer = self._host.clock.call_later(SETTLE_S, self._settled)
+
+    def _settled(self) -> None:
+        self._timer = None
+        if self._host.ready and self._count() != self._runnable:
             self._review()
 
     def _shared(self) -> "list[Core]":
@@ -210,12 +227,16 @@ class Tuning:
     def _review(self) -> None:
         """Is there a better configuration for those who can run now?"""
         now, runnable = self._host.now(), self._count()
+        same = runnable == self._runnable
         self._reviewed, self._runnable = now, runnable
         if not runnable:
             return
         found = better(self.rates, self.limits, self.configuration, runnable, now, self._least(runnable))
         old = self.configuration
+        self._wins = self._wins + 1 if found is not None and same else 0
         if found is None or (old is not None and old.cores != found.cores and now - self._resized < REVIEW_S):
+            return
+        if same and old is not None and self._wins < CONFIRMED:
             return
         if old is not None and old.cores != found.cores:
             self._resized = now
@@ -223,6 +244,7 @@ class Tuning:
 
     def _change(self, found: Configuration) -> None:
         old, self.configuration = self.configuration, found
+        self._wins = 0
         self.changes += 1
         self._balance.width = found.cores
         if old is None or old[:3] != found[:3]:

@@ -1,5 +1,6 @@
 """A whole kernel that has its device measured and fits it to the machine, over a fake device."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,23 @@ def test_a_number_of_streams_that_swings_does_not_make_cores_swing() -> None:
         made.go(REVIEW_S / 10)
     assert host(made).tuning.changes - changes <= 2
     made.sound()
+
+
+def test_a_machine_that_is_slower_as_a_whole_changes_little() -> None:
+    made = measured(machine(Shelf(), TWO._replace(each=2.0)))
+    running(made, 8)
+    engine = made.device.engine
+    assert engine is not None
+    real, draw = engine._measures.scaled, random.Random(7)
+
+    def scaled(plan: Any, busy: int) -> Any:
+        plan = real(plan, busy)
+        return plan._replace(ms=plan.ms * draw.uniform(1.2, 2.0))
+
+    engine._measures.scaled = scaled  # type: ignore[method-assign]  # the machine is disturbed
+    changes = host(made).tuning.changes
+    made.go(30)
+    assert host(made).tuning.changes - changes <= 2
 
 
 def test_steps_across_a_suspend_say_nothing() -> None:
