@@ -59,8 +59,7 @@ class _Follower:
         if ended is None:
             return None
         self.screen.end()
-        head = ended[0]
-        return leave.Ending(self.pid, int(head.get("status") or 0), int(head.get("signal") or 0))
+        return leave.ending_of(self.pid, ended[0])
 
 
 def _stand(conn: Connection, job: jobs.Job) -> leave.Ending:
@@ -82,10 +81,11 @@ def _stand(conn: Connection, job: jobs.Job) -> leave.Ending:
 def main(argv: list[str]) -> int:
     """Continue, follow, end as it does; Ctrl-Z stops the job and gives the terminal back."""
     given = parse(COMMAND, argv)
+    if len(given.operands) > 1:
+        raise Usage("one job")
     conn = spawn.running()
-    if conn is None or len(given.operands) > 1:
-        raise Usage("no current job" if conn is None else "one job")
-    job = jobs.find(jobs.listed(conn), "".join(given.operands))
+    job = jobs.find(jobs.listed(conn) if conn else [], "".join(given.operands))
+    assert conn is not None, "who has a job runs"
     term.line(job.text)
     calls.foreground(conn, job.pgid)
     calls.kill(conn, -job.pgid, signals.CONT)

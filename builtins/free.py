@@ -1,14 +1,16 @@
 """free: cells of the models' caches, or bytes. See free(1)."""
 
+import time
+
 from llmsh.abi.light import Any, Callable
 from llmsh.lib import calls, forms, spawn, table, term
-from llmsh.lib.command import JSON, Command, flag
-from llmsh.lib.options import Usage, parse
+from llmsh.lib.command import JSON, Command, flag, takes
+from llmsh.lib.options import Given, Usage, bare
 
 COMMAND = Command(
     "free",
     "show used and free cells of each model's cache",
-    ("[-b | -k | -m | -g | -h] [-t] [--json]",),
+    ("[-b | -k | -m | -g | -h] [-t] [-s SECONDS] [-c COUNT] [--json]",),
     (
         flag("-b", "--bytes", help="in bytes"),
         flag("-k", "--kibi", help="in KiB"),
@@ -16,6 +18,8 @@ COMMAND = Command(
         flag("-g", "--gibi", help="in GiB"),
         flag("-h", "--human", help="in bytes with a unit that fits"),
         flag("-t", "--total", help="a line with the sums"),
+        takes("-s", "--seconds", value="SECONDS", kind="seconds", help="again after so long, until it is ended"),
+        takes("-c", "--count", value="COUNT", kind="int", help="so many times, a second apart without -s"),
         JSON,
     ),
     notes="A cell holds one token's keys and values. Without an option it counts cells. shared: cells that processes "
@@ -34,16 +38,18 @@ def _writer(unit: str) -> tuple[str, Callable[[int], str]]:
     return "_bytes", forms.human if unit == "human" else lambda value: str(value // _UNITS[unit])
 
 
-def main(argv: list[str]) -> int:
-    """One line a device; an empty machine has none."""
-    given = parse(COMMAND, argv)
-    if given.operands:
-        raise Usage("it takes no argument")
+def _rows() -> list[dict[str, Any]]:
     conn = spawn.running()
-    rows: list[dict[str, Any]] = calls.free(conn) if conn else []
-    if given.flag("json"):
-        forms.records(rows)
-        return 0
+    if conn is None:
+        return []
+    try:
+        return calls.free(conn)
+    finally:
+        conn.close()
+
+
+def _show(given: Given, rows: list[dict[str, Any]]) -> str:
+    """The table: one line a device; an empty machine has none but the sums."""
     suffix, write = _writer(next((unit for unit in ("human", *_UNITS) if given.flag(unit)), ""))
     lines = [(f"{row['model']}:", [row[key + suffix] for key in _KEYS]) for row in rows]
     if given.flag("total") or not rows:
@@ -52,5 +58,30 @@ def main(argv: list[str]) -> int:
         )
     columns = [table.Column("", width=8), *(table.Column(key, right=True, width=11) for key in _KEYS)]
     cells = [[name, *map(write, values)] for name, values in lines]
-    term.out("\n".join(table.lines(columns, cells)) + "\n")
-    return 0
+    return "\n".join(table.lines(columns, cells)) + "\n"
+
+
+def _times(given: Given) -> tuple[float, int]:
+    """How long between two, and how many; 0 is for ever."""
+    delay = given.real("seconds", 1)
+    count = given.number("count", 0 if given.flag("seconds") else 1)
+    if delay <= 0 or (given.flag("count") and count < 1):
+        raise Usage("seconds and count are greater than 0")
+    return delay, count
+
+
+def main(argv: list[str]) -> int:
+    """Once, or again and again; a blank line between two, as procps has it."""
+    given = bare(COMMAND, argv)
+    delay, count = _times(given)
+    shown = 0
+    while True:
+        rows = _rows()
+        if given.flag("json"):
+            forms.records(rows)
+        else:
+            term.out("\n" * (shown > 0) + _show(given, rows))
+        shown += 1
+        if shown == count:
+            return 0
+        time.sleep(delay)

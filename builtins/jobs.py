@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     given = parse(COMMAND, argv)
     conn = spawn.running()
     every = jobs.listed(conn) if conn else []
-    marks = {job.number: mark for job, mark in zip(jobs.current(every), "+-", strict=False)}
+    marks = jobs.marks(every)
     chosen = [jobs.find(every, word) for word in given.operands] or every
     for job in chosen:
         if (given.flag("running") and job.state != "Running") or (given.flag("stopped") and job.state != "Stopped"):

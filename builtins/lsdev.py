@@ -6,7 +6,7 @@ from llmsh.abi.light import Any
 from llmsh.abi.records import LSDEV
 from llmsh.lib import calls, forms, spawn, table, term
 from llmsh.lib.command import JSON, Command, flag, takes
-from llmsh.lib.options import Usage, parse
+from llmsh.lib.options import Usage, bare
 
 COMMAND = Command(
     "lsdev",
@@ -80,9 +80,7 @@ def _long(row: dict[str, Any]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """One line a device."""
-    given = parse(COMMAND, argv)
-    if given.operands:
-        raise Usage("it takes no argument")
+    given = bare(COMMAND, argv)
     names = _columns(given.text("output").lower())
     conn = spawn.running()
     rows = calls.lsdev(conn, long=given.flag("long")) if conn else []

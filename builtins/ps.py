@@ -16,7 +16,8 @@ COMMAND = Command(
         flag("-a", help="all with a terminal but session leaders"),
         flag("-d", help="all but session leaders"),
         flag("-f", "--full", help="full: parent, start, whole command line"),
-        flag("-l", "--long", help="long: state, nice, core, cells, what it waits for"),
+        flag("-l", "--long", help="long: state, parent, priority, nice, core, cells, what it waits for"),
+        flag("-y", help="accepted with -l, which shows no flags and no addresses anyway"),
         flag("-j", "--jobs", help="jobs: process group and session"),
         flag("-H", "--forest", help="children indented below their parents"),
         takes("-o", "--format", value="COLUMNS", repeat=True, complete="column", help="show these columns"),
@@ -45,10 +46,10 @@ COMMAND = Command(
 FORMATS = {
     "plain": "pid,tty,stat,time,cmd",
     "full": "user=UID,pid,ppid,pcpu=C,start=STIME,tty,time,cmd",
-    "long": "s,uid,pid,ppid,nice,core,ctx,rss,shr,swap,wchan,tty,time,cmd",
+    "long": "s,uid,pid,ppid,pcpu=C,opri,nice,core,rss,shr,swap,ctx=SZ,wchan,tty,time,cmd",
     "jobs": "pid,pgid,sid,tty,stat,time,cmd",
     "user": "user,pid,pcpu,pmem,ctx=VSZ,rss,tty,stat,start,time,args",
-    "bsd-long": "uid,pid,ppid,nice,ctx=VSZ,rss,wchan,stat,tty,time,args",
+    "bsd-long": "uid,pid,ppid,priority,nice,ctx=VSZ,rss,wchan,stat,tty,time,args",
     "bsd-jobs": "ppid,pid,pgid,sid,tty,stat,time,args",
     "bsd": "pid,tty,stat,time,args",
 }

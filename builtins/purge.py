@@ -2,7 +2,7 @@
 
 from llmsh.lib import calls, forms, spawn, term
 from llmsh.lib.command import JSON, Command
-from llmsh.lib.options import Usage, parse
+from llmsh.lib.options import bare
 
 COMMAND = Command(
     "purge",
@@ -15,9 +15,7 @@ COMMAND = Command(
 
 def main(argv: list[str]) -> int:
     """One line: how many processes, and how many bytes of logs."""
-    given = parse(COMMAND, argv)
-    if given.operands:
-        raise Usage("it takes no argument")
+    given = bare(COMMAND, argv)
     gone = calls.purge(spawn.connect())
     if given.flag("json"):
         forms.record(gone)

@@ -22,12 +22,11 @@ def main(argv: list[str]) -> int:
         raise Usage("one policy")
     chosen = given.operands[0] if given.operands else ""
     conn = spawn.connect() if chosen else spawn.running()
-    if conn is None:
-        term.line("llmshd is not running")
-        return 0
-    answer = calls.sched(conn, chosen)
+    answer = calls.sched(conn, chosen) if conn else {}
     if given.flag("json"):
-        forms.record(answer)
+        forms.record({"running": conn is not None, **answer})
+    elif conn is None:
+        term.line("llmshd is not running")
     elif not chosen:
         for name in answer["policies"]:
             term.line(f"{'*' if name == answer['policy'] else ' '} {name}")

@@ -4,7 +4,7 @@ import time
 
 from llmsh.lib import calls, forms, spawn, term
 from llmsh.lib.command import JSON, Command, flag
-from llmsh.lib.options import Usage, parse
+from llmsh.lib.options import bare
 
 COMMAND = Command(
     "uptime",
@@ -31,9 +31,7 @@ def _pretty(seconds: float) -> str:
 
 def main(argv: list[str]) -> int:
     """One line; an empty machine has been up for no time."""
-    given = parse(COMMAND, argv)
-    if given.operands:
-        raise Usage("it takes no argument")
+    given = bare(COMMAND, argv)
     conn = spawn.running()
     up = calls.uptime(conn) if conn else {}
     if given.flag("json"):

@@ -9,6 +9,7 @@ from llmsh.lib import spawn, targets, term
 from llmsh.lib.command import JSON, Command, flag, takes
 from llmsh.lib.conn import Connection
 from llmsh.lib.forms import record
+from llmsh.lib.leave import ending_of
 from llmsh.lib.options import Usage, parse
 
 COMMAND = Command(
@@ -48,13 +49,6 @@ def _next(conn: Connection, asked: dict[int, int], until: float) -> tuple[int, d
             raise Error("EHOSTDOWN", "the daemon went away")
 
 
-def _code(reply: dict[str, object] | None) -> int:
-    if reply is None:
-        return 127
-    signal = int(str(reply.get("signal") or 0))
-    return 128 + signal if signal else int(str(reply.get("status") or 0))
-
-
 def main(argv: list[str]) -> int:
     """Wait; the status of the last process named, or with -n of the first to end."""
     given = parse(COMMAND, argv)
@@ -77,7 +71,7 @@ def main(argv: list[str]) -> int:
     codes = dict.fromkeys(foreign, 127)
     while asked:
         pid, reply = _next(conn, asked, until)
-        codes[pid] = _code(reply)
+        codes[pid] = 127 if reply is None else ending_of(pid, reply).code
         if given.flag("json") and reply is not None:
             record(dict(reply))
         if given.flag("next"):

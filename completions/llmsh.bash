@@ -48,7 +48,7 @@ _llmsh() {
         dmesg)
             case $before in
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-w --follow -f -W --follow-new -T --ctime -t --notime --json --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-w --follow -f -W --follow-new -l --level -x --decode -T --ctime -t --notime --json --help'; return; fi
             _llmsh_file
             ;;
         echo)
@@ -84,7 +84,7 @@ _llmsh() {
         free)
             case $before in
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-b --bytes -k --kibi -m --mebi -g --gibi -h --human -t --total --json --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-b --bytes -k --kibi -m --mebi -g --gibi -h --human -t --total -s --seconds -c --count --json --help'; return; fi
             _llmsh_file
             ;;
         help)
@@ -164,7 +164,7 @@ _llmsh() {
                 --ppid) _llmsh_pid; return ;;
                 -C|--agent) _llmsh_agent; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-e -A --all -a -d -f --full -l --long -j --jobs -H --forest -o --format -O --add -k --sort -p --pid -q --quick-pid --ppid -C --agent -t --tty -s --sid -g --group -u --user -N --deselect -T -r --running -w --cols --width --no-headers --no-heading --json --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-e -A --all -a -d -f --full -l --long -y -j --jobs -H --forest -o --format -O --add -k --sort -p --pid -q --quick-pid --ppid -C --agent -t --tty -s --sid -g --group -u --user -N --deselect -T -r --running -w --cols --width --no-headers --no-heading --json --help'; return; fi
             _llmsh_file
             ;;
         purge)
@@ -182,7 +182,7 @@ _llmsh() {
         renice)
             case $before in
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-n --priority --relative -p --pid -g --pgrp --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-n --priority --relative -p --pid -g --pgrp -u --user --help'; return; fi
             _llmsh_pid
             ;;
         run)

@@ -143,7 +143,7 @@ CALLS: tuple[Call, ...] = (
             Arg("timeout_ms", "int", "at most this long; -1 for ever", default=-1, low=-1),
         ),
         ("pid", "status", "signal", "reason"),
-        ("ECHILD", "ESRCH", "ETIMEDOUT"),
+        ("ECHILD", "EAGAIN", "ETIMEDOUT"),
     ),
     Call(
         "ps",

@@ -14,6 +14,7 @@ from typing import Any
 
 from llmsh.abi import paths, unitfile
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import CRIT, ERR, NOTICE
 from llmsh.abi.version import BUILD
 from llmsh.boot import machine
 from llmsh.boot.clock import LoopClock
@@ -128,7 +129,7 @@ class Daemon:
     def _panic(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A bug of ours: said loudly, with where it was in the log; the daemon goes on."""
         exc = context.get("exception")
-        self.console.say(f"panic: {context.get('message', '')}: {exc!r}")
+        self.console.say(f"{CRIT}panic: {context.get('message', '')}: {exc!r}")
         for line in traceback.format_exception(exc) if exc is not None else ():
             self.log.line(line.rstrip())
 
@@ -152,13 +153,13 @@ class Daemon:
             fresh = SocketFile()
         except Error as error:
             if error.detail != self._complaint:
-                self.console.say(error.detail)
+                self.console.say(ERR + error.detail)
             self._complaint = error.detail
             return
         self.server.shut()
         self.file = fresh
         await self.server.listen(fresh.sock)
-        self.console.say(f"the socket was gone; serving {fresh.path} again")
+        self.console.say(f"{NOTICE}the socket was gone; serving {fresh.path} again")
 
     # End.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import WARN
 from llmsh.abi.limits import CLIENTS_MAX
 from llmsh.abi.wire import Decoder, encode
 from llmsh.boot.peer import Peer, credentials
@@ -149,7 +150,7 @@ class Client(asyncio.BufferedProtocol):
         transport.write(data)
         unsent = transport.get_write_buffer_size()
         if unsent > LOST:
-            self._server.say(f"client {self.peer.pid}: does not read, {unsent} bytes are unsent: cut off")
+            self._server.say(f"{WARN}client {self.peer.pid}: does not read, {unsent} bytes are unsent: cut off")
             self._closing = True
             transport.abort()
         elif unsent > DEAF and self._reading:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import NOTICE, WARN
 from llmsh.kernel.rates import Broken, Rates, restored
 
 FILES_MAX = 64
@@ -74,7 +75,7 @@ class Shelf:
         except FileNotFoundError:
             return None
         except (OSError, Error, Broken, ValueError, RecursionError) as exc:
-            self._say(f"{model}: its rates are measured anew: {exc}")
+            self._say(f"{NOTICE}{model}: its rates are measured anew: {exc}")
             return None
 
     def keep(self, model: str, rates: Rates) -> None:
@@ -90,7 +91,7 @@ class Shelf:
             os.replace(aside, path)
             self._tidy()
         except (OSError, Error) as exc:
-            self._say(f"{model}: its rates cannot be kept: {exc}")
+            self._say(f"{WARN}{model}: its rates cannot be kept: {exc}")
 
     def _tidy(self) -> None:
         files = [os.path.join(self._folder, name) for name in os.listdir(self._folder)]

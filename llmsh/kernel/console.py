@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from llmsh.abi.levels import split
 from llmsh.abi.limits import HEAD_MAX
 from llmsh.kernel.clock import Clock
 
@@ -33,11 +34,13 @@ class Console:
         """Number of the newest message, 0 before the first."""
 
     def say(self, line: str) -> None:
-        """Keep one message, hand it on, and wake who waits for one."""
+        """Keep one message, hand it on, and wake who waits for one. It may begin with its level: abi/levels.py."""
         self.last += 1
+        level, line = split(line)
         line = " ".join(line.split("\n"))[:LINE_MAX]
         up_ms = int((self._clock.now() - self._began) * 1000)
-        self._rows.append({"n": self.last, "time": round(self._clock.wall(), 3), "up_ms": up_ms, "line": line})
+        stamp = round(self._clock.wall(), 3)
+        self._rows.append({"n": self.last, "time": stamp, "up_ms": up_ms, "level": level, "line": line})
         if self._mirror is not None:
             self._mirror(line)
         waiting, self._followers = self._followers, {}
@@ -46,7 +49,7 @@ class Console:
 
     def rows(self, after: int = 0) -> list[dict[str, Any]]:
         """Messages with a number above `after`, as far as they are kept: n, time (epoch seconds),
-        up_ms (since the start), line."""
+        up_ms (since the start), level, line."""
         return [row for row in self._rows if row["n"] > after]
 
     def page(self, after: int = 0) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmsh.abi.limits import INIT, STATUSES_KEPT
+from llmsh.abi.limits import STATUSES_KEPT
 from llmsh.abi.states import ZOMBIE
 from llmsh.kernel.proc import Process
 
@@ -83,8 +83,7 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
     for file in process.files:
         file.close()
     kernel.statuses.add(status_of(process))
-    for zombie in kernel.table.adopt(process.pid):
-        reap(kernel, zombie)
+    kernel.table.adopt(process.pid)
     kernel.ledger.ended(process, partial(_recorded, kernel, process))
 
 
@@ -107,7 +106,7 @@ def settle(kernel: "Kernel", process: Process) -> None:
     owner = process.owner
     if owner is not None:
         owner.event({"ev": "exit", **status_of(process)})
-    if process.waited or process.ppid == INIT or owner is None or owner.gone:
+    if process.waited or owner is None or owner.gone:
         reap(kernel, process)
 
 

@@ -220,6 +220,8 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
         if not process.detached:
             process.owner = call.caller
             call.caller.pids.add(process.pid)
+            if process.ppid == INIT:  # its parent ended meanwhile
+                process.ppid = process.reaper
     elif not process.detached:
         process.ppid = INIT
     stream = interpreter.stream
@@ -295,6 +297,7 @@ def begin(kernel: "Kernel", process: Process) -> None:
         return
     process.image = msgspec.structs.replace(process.image, context=kernel.context_of(process))
     if process.program_state is not None:  # a child goes on from where its parent was
+        signals.deliver(kernel, process)
         kernel.go_on(process)
     elif not process.stopped:
         interpreter = kernel.interpreter(process)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import inf
 
 from llmsh.abi.lease import EXACT, Done, Failed, FromEngine, Halted, Ready, Reply, Request, Step, ToEngine
+from llmsh.abi.levels import CRIT, ERR
 from llmsh.kernel.aborts import Aborts
 from llmsh.kernel.balance import Balance
 from llmsh.kernel.cells import Cells
@@ -147,7 +148,7 @@ class Host(Party):
         """Another engine in place of one that died."""
         incarnation = self.incarnation
         if was_ready and not self.failure:
-            self.say(f"{self.device.name}: engine {incarnation} died ({reason}); starting the next")
+            self.say(f"{ERR}{self.device.name}: engine {incarnation} died ({reason}); starting the next")
             self._trial.blame(caught, reason)
         if self.failure or self._starts >= STARTS_MAX:
             self._give_up(self.failure or reason)
@@ -157,7 +158,7 @@ class Host(Party):
 
     def _give_up(self, reason: str) -> None:
         self.failure = reason
-        self.say(f"{self.device.name}: given up: {reason}")
+        self.say(f"{ERR}{self.device.name}: given up: {reason}")
         for stream in list(self.members):
             stream.client.faulted(reason)
         self._requests.refuse(reason)
@@ -230,7 +231,7 @@ class Host(Party):
         return min([self._dog.last, *working])
 
     def _bite(self, silence: float) -> None:
-        self.say(f"{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
+        self.say(f"{ERR}{self.device.name}: engine {self.incarnation} is silent for {silence:.0f} s: killed")
         self._hung = True
         self.device.kill()
 
@@ -285,7 +286,7 @@ class Host(Party):
 
     def panic(self, line: str) -> None:
         """See Port."""
-        self.say(f"panic: {line}")
+        self.say(f"{CRIT}panic: {line}")
         if self.strict:
             raise Panic(line)
 

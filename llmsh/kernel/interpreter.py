@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import Reply, Schema, Tokenize
+from llmsh.abi.levels import WARN
 from llmsh.abi.program import (
     Compile,
     Compiled,
@@ -151,7 +152,7 @@ class Interpreter:
         took = self.kernel.clock.now() - began
         if took > SLICE_S:
             self.kernel.say(
-                f"{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms"
+                f"{WARN}{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms"
             )
 
     # Effects. Each returns whether it has ended.

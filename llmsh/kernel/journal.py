@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import ERR, NOTICE
 from llmsh.kernel.store import Ended, Purge, Record, Recovered, Started, Store, Tokens
 
 Committed = Callable[[Error | None], None]
@@ -168,7 +169,7 @@ class Journal:
             self._store.write(records)
             if self._full:
                 self._full = False
-                self._say("journal: there is space again")
+                self._say(f"{NOTICE}journal: there is space again")
             self._reserve.fill()
 
     def _rescue(self, batch: list[Entry], error: Error) -> list[Error | None]:
@@ -176,7 +177,7 @@ class Journal:
         record has its own try, so that one bad record fails alone."""
         if error.code == "ENOSPC" and not self._full:
             self._full = True
-            self._say(f"{FULL}: nothing new is accepted until there is some")
+            self._say(f"{ERR}{FULL}: nothing new is accepted until there is some")
         answers: list[Error | None] = []
         for entry in batch:
             if error.code == "ENOSPC" and not isinstance(entry.record, Ended):
@@ -195,7 +196,7 @@ class Journal:
                 if error.code == "ENOSPC" and self._reserve.spend():
                     continue
                 if not self._full:
-                    self._say(error.detail)
+                    self._say(ERR + error.detail)
                 return error
             return None
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import ERR
 from llmsh.abi.limits import CLIENTS_MAX, INIT
 from llmsh.abi.program import Program
 from llmsh.abi.signals import CONT, HUP, KILL, PIPE, TERM
@@ -101,7 +102,7 @@ class Kernel:
         self._interpreters: dict[int, Interpreter] = {}
         self.ticking = False
         for line in ledger.lost:
-            self.say(line)
+            self.say(ERR + line)
 
     # The server's side.
 
@@ -258,8 +259,10 @@ class Kernel:
 
     def rouse(self, owner: Caller, tries: int = ROUSES) -> None:
         """What made its client stop is over. A client that is about to stop, having heard of the stop only,
-        would miss a SIGCONT of this moment: look again a few times."""
-        if owner.gone:
+        would miss a SIGCONT of this moment: look again a few times. Once all that lives of it is stopped
+        (again), it is as it should be."""
+        living = [process for process in map(self.table.find, owner.pids) if process is not None and process.alive]
+        if owner.gone or (living and all(process.stopped for process in living)):
             return
         if owner.conn.peer.stopped():
             owner.conn.peer.cont()

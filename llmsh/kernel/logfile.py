@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import ERR
 from llmsh.abi.limits import STATUSES_KEPT
 
 LOG_MAX_BYTES = 8 << 20
@@ -67,7 +68,7 @@ class Logs:
                 view = view[count:]
         except OSError as exc:
             if not self._failed:
-                self._say(f"logs: {pid}: {exc.strerror}: output is lost")
+                self._say(f"{ERR}logs: {pid}: {exc.strerror}: output is lost")
             self._failed = True
         else:
             self._failed = False

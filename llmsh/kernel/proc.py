@@ -6,6 +6,7 @@ It does nothing itself. Fields are fenced by who may write them.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from llmsh.abi.limits import INIT
 from llmsh.abi.program import Effect, Event, Image, Program, State
 from llmsh.abi.states import DEAD, MOVES, RUN, SLEEP, STOPPED, ZOMBIE
 
@@ -110,6 +111,11 @@ class Process:
     def stopped(self) -> bool:
         """Whether a signal holds it."""
         return self.state == STOPPED
+
+    @property
+    def reaper(self) -> int:
+        """Whose child it is when its parent is gone: of the client that holds its descriptors, else init's."""
+        return INIT if self.owner is None or self.owner.gone else self.owner.conn.peer.pid
 
     def move(self, state: str) -> None:
         """The only door: a move that the table does not allow is a panic."""

@@ -81,18 +81,23 @@ def resume(kernel: "Kernel", process: Process) -> None:
     if process.state != STOPPED:
         return
     process.move(process.run_state())
-    pending, process.pending = process.pending, set()
     kernel.tell_state(process)
-    for number in sorted(pending):
-        send(kernel, process, number)
+    deliver(kernel, process)
     if process.alive and not process.stopped:
         kernel.go_on(process)
+
+
+def deliver(kernel: "Kernel", process: Process) -> None:
+    """Send again what was kept. Whoever still cannot take it keeps it on."""
+    pending, process.pending = process.pending, set()
+    for number in sorted(pending):
+        send(kernel, process, number)
 
 
 def _catch(kernel: "Kernel", process: Process, number: int) -> None:
     """INT in a chat ends the answer, or voids the line being typed."""
     if process.host is None:
-        # It is still being journaled.
+        # It is still being journaled: a child may be in the middle of an answer, so its beginning delivers.
         process.pending.add(number)
         return
     interpreter, waiting = kernel.interpreter(process), process.waiting

@@ -79,11 +79,17 @@ def sys_wait(kernel: "Kernel", call: Trap) -> None:
     _later(kernel, call, [process])
 
 
-def _wait_any(kernel: "Kernel", call: Trap) -> None:
-    found = map(kernel.table.find, sorted(call.caller.pids))
+def _children(kernel: "Kernel", caller: Caller) -> list[Process]:
+    """Those that the connection may still wait for. Raises Error ECHILD when there is none."""
+    found = map(kernel.table.find, sorted(caller.pids))
     children = [process for process in found if process is not None and not process.waited]
     if not children:
         raise Error("ECHILD", "this connection has no child")
+    return children
+
+
+def _wait_any(kernel: "Kernel", call: Trap) -> None:
+    children = _children(kernel, call.caller)
     for process in children:
         if process.recorded:
             call.ok(ending.status_of(process))
@@ -99,6 +105,9 @@ def _later(kernel: "Kernel", call: Trap, processes: list[Process]) -> None:
     caller: Caller = call.caller
 
     def ended(process: Process) -> None:
+        if call["pid"] == -1 and process.waited:
+            _taken(kernel, call)
+            return
         call.ok(ending.status_of(process))
         if process.owner is caller:
             ending.reap(kernel, process)
@@ -107,6 +116,14 @@ def _later(kernel: "Kernel", call: Trap, processes: list[Process]) -> None:
         process.at_end(call, partial(ended, process))
     if call["timeout_ms"] >= 0:
         kernel.clock.call_later(call["timeout_ms"] / 1000, lambda: call.fail(Error("ETIMEDOUT", "still running")))
+
+
+def _taken(kernel: "Kernel", call: Trap) -> None:
+    """Another call of this connection has the status: this one waits on, if there is still somebody to wait for."""
+    try:
+        _children(kernel, call.caller)
+    except Error as error:
+        call.fail(error)
 
 
 def sys_ps(kernel: "Kernel", call: Trap) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import INIT, PID_FIRST
-from llmsh.abi.states import DEAD, ZOMBIE
+from llmsh.abi.limits import PID_FIRST
+from llmsh.abi.states import DEAD
 from llmsh.kernel.proc import Panic, Process
 
 
@@ -92,15 +92,14 @@ class Table:
         """How many sessions have a process."""
         return len(self._sessions)
 
-    def adopt(self, parent: int) -> list[Process]:
-        """Give the children of a parent that is gone to init; returns its zombies, to be reaped."""
-        if parent not in self._parents:
-            return []
-        self._parents.discard(parent)
-        orphans = [process for process in self if process.ppid == parent]
-        for process in orphans:
-            process.ppid = INIT
-        return [process for process in orphans if process.state == ZOMBIE]
+    def adopt(self, parent: int) -> None:
+        """Give the children of a parent that is gone to the client that holds their descriptors, which may wait for
+        them; those without one to init. So does Linux with a subreaper: prctl(2), PR_SET_CHILD_SUBREAPER."""
+        if parent in self._parents:
+            self._parents.discard(parent)
+            for process in self:
+                if process.ppid == parent:
+                    process.ppid = process.reaper
 
     def check(self) -> list[str]:
         """Faults in the table's books."""

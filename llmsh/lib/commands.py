@@ -102,8 +102,10 @@ def invoke(name: str, argv: list[str]) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except OSError as exc:
-        where = f"{exc.filename}: " if exc.filename else "write error: "
-        term.complain(name, f"{where}{exc.strerror or exc}")
+        # What names no file is a write to a descriptor, but for getcwd(2): that alone can find nothing.
+        gone = isinstance(exc, FileNotFoundError)
+        where = exc.filename or ("the working folder is gone" if gone else "write error")
+        term.complain(name, f"{where}: {exc.strerror or exc}")
         return 1
     except Exception as exc:  # the last door before a user, who must see no trace
         if os.environ.get("LLMSH_DEBUG"):

@@ -16,7 +16,7 @@ from llmsh.lib.agent import AgentSpec
 from llmsh.lib.catch import Catcher
 from llmsh.lib.conn import Connection
 from llmsh.lib.inlet import Inlet
-from llmsh.lib.leave import Ending
+from llmsh.lib.leave import Ending, ending_of
 from llmsh.lib.outlet import Outlet
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -140,10 +140,7 @@ class Client:
             elif head["ev"] == "stat":
                 self.state(pid, str(head["stat"]))
             elif head["ev"] == "exit":
-                ending = Ending(
-                    pid, int(head.get("status") or 0), int(head.get("signal") or 0), str(head.get("reason") or "")
-                )
-                self.ended(ending, head)
+                self.ended(ending_of(pid, head), head)
 
     def want(self, pid: int, n: int) -> None:
         """An agent wants input."""

@@ -50,8 +50,8 @@ def duration(seconds: float) -> str:
 
 def human(size: float) -> str:
     """Bytes as free -h shows them: 512B, 1.5Ki, 23Mi."""
-    for unit in ("B", "Ki", "Mi", "Gi"):
-        if size < 1024 or unit == "Gi":
-            return f"{size:.0f}{unit}" if unit == "B" or size >= 10 else f"{size:.1f}{unit}"
+    units = ["B", "Ki", "Mi", "Gi"]
+    while size >= 1024 and len(units) > 1:
         size /= 1024
-    return ""
+        units.pop(0)
+    return f"{size:.0f}{units[0]}" if units[0] == "B" or size >= 10 else f"{size:.1f}{units[0]}"

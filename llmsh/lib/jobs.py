@@ -3,10 +3,10 @@
 The shell has a job table of its own; here the kernel's process table is all there is.
 """
 
+from llmsh.abi.errors import Error
 from llmsh.abi.light import NamedTuple
 from llmsh.lib import calls, here
 from llmsh.lib.conn import Connection
-from llmsh.lib.options import Usage
 from llmsh.lib.processes import Row
 
 
@@ -52,13 +52,18 @@ def current(jobs: list[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.stopped, job.number), reverse=True)
 
 
+def marks(jobs: list[Job]) -> dict[int, str]:
+    """By number: + for the current job, - for the one after it, and nothing for the others."""
+    return {job.number: mark for job, mark in zip(current(jobs), "+-", strict=False)}
+
+
 def find(jobs: list[Job], word: str) -> Job:
-    """A job by %N, %+, %-, %NAME, a pid or nothing (the current one). Raises Usage."""
+    """A job by %N, %+, %-, %NAME, a pid or nothing (the current one). Raises Error ESRCH."""
     ranked = current(jobs)
     if word in ("", "%", "%%", "%+", "%-"):
         at = int(word == "%-" and len(ranked) > 1)
         if not ranked:
-            raise Usage("no current job")
+            raise Error("ESRCH", "no current job")
         return ranked[at]
     name = word[1:] if word.startswith("%") else ""
     for job in jobs:
@@ -66,4 +71,4 @@ def find(jobs: list[Job], word: str) -> Job:
             return job
         if word.isdigit() and int(word) in (job.pgid, *(row["pid"] for row in job.rows)):
             return job
-    raise Usage(f"{word}: no such job")
+    raise Error("ESRCH", f"{word}: no such job")

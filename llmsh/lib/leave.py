@@ -6,7 +6,7 @@ on Ctrl-C. It knows nothing of agents.
 
 import os
 
-from llmsh.abi.light import NamedTuple, NoReturn, signal
+from llmsh.abi.light import Mapping, NamedTuple, NoReturn, signal
 
 
 class Ending(NamedTuple):
@@ -21,6 +21,12 @@ class Ending(NamedTuple):
     def code(self) -> int:
         """The exit status a shell shows."""
         return 128 + self.signal if self.signal else self.status
+
+
+def ending_of(pid: int, head: Mapping[str, object]) -> Ending:
+    """How a process ended, as the answer of wait(2) and the event `exit` say it."""
+    number, status = (int(str(head.get(name) or 0)) for name in ("signal", "status"))
+    return Ending(pid, status, number, str(head.get("reason") or ""))
 
 
 def die_by(number: int) -> NoReturn:

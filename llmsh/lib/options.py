@@ -180,6 +180,14 @@ def parse(command: Command, argv: Sequence[str]) -> Given:
     return _Reader(command, argv, posix=command.posix).read()
 
 
+def bare(command: Command, argv: Sequence[str]) -> Given:
+    """Read a command line without operands. Raises Usage, Shown."""
+    given = parse(command, argv)
+    if given.operands:
+        raise Usage(f"{given.operands[0]!r}: it takes no argument")
+    return given
+
+
 def help_text(command: Command) -> str:
     """What --help prints."""
     heads = ["Usage:", *["      "] * len(command.usage)]

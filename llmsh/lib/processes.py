@@ -68,6 +68,15 @@ def _word(key: str, header: str, width: int = 0) -> Field:
     return Field(header, False, lambda row: str(row[key]), lambda row: str(row[key]), width)
 
 
+def _priority(middle: int, sign: int = 1) -> Field:
+    """The priority that ps(1) of procps makes of a nice value, in one of the three ways it counts."""
+
+    def value(row: Row) -> int:
+        return middle + sign * int(row["nice"])
+
+    return Field("PRI", True, value, lambda row: str(value(row)), 3)
+
+
 def _tty(row: Row) -> str:
     return str(row["tty"] or "?")
 
@@ -91,6 +100,9 @@ FIELDS: dict[str, Field] = {
     "stat": _word("stat", "STAT", 4),
     "s": Field("S", False, lambda row: str(row["stat"])[:1], lambda row: str(row["stat"])[:1]),
     "nice": _number("nice", "NI", 3),
+    "priority": _priority(20),
+    "opri": _priority(80),
+    "pri": _priority(19, -1),
     "agent": _word("agent", "AGENT"),
     "model": _word("model", "MODEL"),
     "core": Field("CORE", True, lambda row: row["core"], lambda row: "-" if row["core"] < 0 else str(row["core"])),

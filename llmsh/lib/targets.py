@@ -58,13 +58,18 @@ class Machine:
         self._conn: Connection | None = None
         self._asked = False
 
-    def conn(self, number: int) -> Connection:
-        """The kernel, to ask about this pid. Raises Error ESRCH when none runs."""
+    def running(self) -> Connection | None:
+        """The kernel, if one runs."""
         if not self._asked:
             self._conn, self._asked = spawn.running(), True
-        if self._conn is None:
-            raise no_such(number)
         return self._conn
+
+    def conn(self, number: int) -> Connection:
+        """The kernel, to ask about this pid. Raises Error ESRCH when none runs."""
+        conn = self.running()
+        if conn is None:
+            raise no_such(number)
+        return conn
 
     def kill(self, number: int, sig: int) -> None:
         """Send a signal to a process or a group (negative). Raises Error ESRCH, EPERM."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmsh.abi.levels import NOTICE
 from llmsh.boot import shelf as module
 from llmsh.boot.shelf import FILES_MAX, Shelf, fingerprint, processor
 from llmsh.kernel.rates import Point, Rates
@@ -70,7 +71,7 @@ def test_a_broken_file_is_one_line_and_is_written_anew(tmp_path: Path, text: str
     file.write_text(text)
     assert shelf.find("fake") is None
     assert len(said) == 1
-    assert said[0].startswith("fake: its rates are measured anew: ")
+    assert said[0].startswith(f"{NOTICE}fake: its rates are measured anew: ")
     assert "\n" not in said[0]
     shelf.keep("fake", table())
     assert shelf.find("fake") is not None

@@ -1,9 +1,10 @@
 """agents: lists what ships, shows a unit whole, and says where a broken one is wrong."""
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.support.client import llmsh
+from tests.support.client import WORDS, environment, llmsh
 
 SHIPPED = {"ask", "chat", "ner", "sentiment", "summarize", "translate"}
 
@@ -39,6 +40,13 @@ def test_every_shipped_unit_is_right(xdg: Path) -> None:
     done = llmsh("agents", "check", *sorted(SHIPPED))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(": ok\n") == len(SHIPPED)
+
+
+def test_a_folder_that_is_gone_is_said_to_be(xdg: Path) -> None:
+    script = f'cd "{xdg}"; mkdir x; cd x; rmdir ../x; {" ".join(WORDS)} agents check ./x.toml'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, env=environment())
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"agents: the working folder is gone: No such file or directory\n"
 
 
 def test_show_prints_the_unit_as_it_is(xdg: Path) -> None:

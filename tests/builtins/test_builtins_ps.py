@@ -30,7 +30,8 @@ def test_it_shows_what_was_asked_for() -> None:
         assert lines(llmsh("ps", "-N", "-p", a, "-o", "pid=").stdout) == [["1"], [b]]
         assert lines(llmsh("ps", "-C", "ask", "-o", "comm=").stdout) == [["ask"], ["ask"]]
         assert lines(llmsh("ps", "--ppid", str(one.client.pid), "-o", "pid=").stdout) == [[a]]
-        assert "NI" in llmsh("ps", "-l").stdout.splitlines()[0]
+        assert lines(llmsh("ps", "-p", a, "-o", "opri=,priority=,pri=").stdout) == [["81", "21", "18"]]
+        assert lines(llmsh("ps", a, b, "-o", "pid=", "--sort", "pri").stdout) == [[b], [a]]
 
 
 @pytest.mark.usefixtures("shared")
@@ -40,6 +41,9 @@ def test_it_shows_what_was_asked_for() -> None:
         ("aux", "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"),
         ("-ef", "UID PID PPID C STIME TTY TIME CMD"),
         ("-ej", "PID PGID SID TTY STAT TIME CMD"),
+        ("-el", "S UID PID PPID C PRI NI CORE RSS SHR SWAP SZ WCHAN TTY TIME CMD"),
+        ("-ely", "S UID PID PPID C PRI NI CORE RSS SHR SWAP SZ WCHAN TTY TIME CMD"),
+        ("axl", "UID PID PPID PRI NI VSZ RSS WCHAN STAT TTY TIME COMMAND"),
         ("ax", "PID TTY STAT TIME COMMAND"),
     ],
 )
@@ -101,8 +105,8 @@ def test_a_named_process_that_is_not_there_is_status_1() -> None:
         (("renice", "5", "4194400"), 1),
         (("daemon", "status"), 3),
         (("daemon", "stop"), 0),
-        (("fg",), 2),
-        (("bg",), 2),
+        (("fg",), 1),
+        (("bg",), 1),
         (("model", "ls"), 0),
         (("agents", "ls"), 0),
         (("nice",), 0),

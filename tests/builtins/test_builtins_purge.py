@@ -29,4 +29,4 @@ def test_what_has_ended_is_forgotten_and_what_runs_keeps_its_log() -> None:
 def test_it_takes_no_argument() -> None:
     done = llmsh("purge", "all")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "purge: it takes no argument (see `llmsh purge --help`)\n"
+    assert done.stderr == "purge: 'all': it takes no argument (see `llmsh purge --help`)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import NO_SPACE, into_full, llmsh, refused
-from tests.support.endless import WITHOUT_END
+from tests.support.endless import WITHOUT_END, Endless
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,35 @@ def test_a_group(agent: str) -> None:
     assert value(agent) == "8"
 
 
+def test_what_an_id_is_stands_before_it(agent: str) -> None:
+    done = llmsh("renice", "3", agent, "-g", agent, "-p", agent)
+    assert [line.split(" old")[0] for line in done.stdout.splitlines()] == [
+        f"{agent} (process ID)",
+        f"{agent} (process group)",
+        f"{agent} (process ID)",
+    ]
+    assert done.returncode == 0
+
+
+def test_of_several_the_least_value_is_told(agent: str) -> None:
+    with Endless() as other:
+        llmsh("renice", "4", agent)
+        llmsh("renice", "2", str(other.pid))
+        done = llmsh("renice", "--relative", "1", "-u", str(os.getuid()))
+        assert done.stdout == f"{os.getuid()} (user ID) old priority 2, new priority 3\n"
+        assert (value(agent), value(str(other.pid))) == ("5", "3")
+
+
+def test_a_user_is_every_agent_and_nobody_else_has_one(agent: str) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert llmsh("renice", "7", "-u", str(os.getuid())).returncode == 0
+    assert value(agent) == "7"
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    done = llmsh("renice", "8", "-u", "nobody", "-p", agent)
+    assert (done.returncode, done.stderr) == (1, "renice: nobody: no process of this user\n")
+    assert value(agent) == "8"
+
+
 @pytest.mark.parametrize(("argv", "now"), [(("99",), "19"), (("-99",), "-20"), (("--relative", "99"), "19")])
 def test_a_value_out_of_range_is_the_nearest(agent: str, argv: tuple[str, ...], now: str) -> None:
     done = llmsh("renice", *argv, agent)
@@ -60,6 +89,12 @@ def test_who_is_not_there_is_said_and_the_others_are_changed(agent: str) -> None
     assert into_full("renice", "3", agent) == (1, f"renice: {NO_SPACE}")
 
 
+def test_a_line_that_is_wrong_changes_nobody(agent: str) -> None:
+    assert llmsh("renice", "1", agent).returncode == 0
+    refused("renice", "9", agent, "me")
+    assert value(agent) == "1"
+
+
 def test_processes_of_the_machine(xdg: Path) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         more = os.getpriority(os.PRIO_PROCESS, other.pid) + 1
@@ -72,7 +107,15 @@ def test_processes_of_the_machine(xdg: Path) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [(), ("5",), ("abc", "4999999"), ("-n", "x", "4999999"), ("5", "me"), ("-n", "1", "--relative", "1", "4999999")],
+    [
+        (),
+        ("5",),
+        ("abc", "4999999"),
+        ("-n", "x", "4999999"),
+        ("5", "me"),
+        ("-n", "1", "--relative", "1", "4999999"),
+        ("5", "-g", "-4999999"),
+    ],
 )
 def test_a_wrong_command_line_is_one_line(xdg: Path, argv: tuple[str, ...]) -> None:
     refused("renice", *argv)

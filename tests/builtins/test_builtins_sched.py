@@ -11,7 +11,9 @@ POLICIES = ["fair", "deadline", "fcfs", "mlfq", "rr"]
 
 
 def test_an_empty_machine_has_no_policy_and_stays_empty(xdg: object) -> None:
-    assert (llmsh("sched").stdout, llmsh("daemon", "status").returncode != 0) == ("llmshd is not running\n", True)
+    assert llmsh("sched").stdout == "llmshd is not running\n"
+    assert json.loads(llmsh("sched", "--json").stdout) == {"running": False}
+    assert llmsh("daemon", "status").returncode != 0
 
 
 @pytest.mark.usefixtures("daemon")
@@ -20,7 +22,15 @@ def test_the_policy_is_shown_and_changed_while_somebody_runs() -> None:
     assert llmsh("sched").stdout == "* fair\n  deadline\n  fcfs\n  mlfq\n  rr\n"
     for policy in POLICIES[::-1]:
         assert (llmsh("sched", policy).returncode, llmsh("sched", policy).stdout) == (0, "")
-        assert json.loads(llmsh("sched", "--json").stdout) == {"policy": policy, "policies": POLICIES}
+        assert json.loads(llmsh("sched", "--json").stdout) == {
+            "running": True,
+            "policy": policy,
+            "policies": POLICIES,
+        }
+    told = llmsh("dmesg", "-t").stdout.splitlines()
+    assert [line for line in told if line.startswith("policy ")] == [
+        f"policy {new} in place of {old}" for old, new in zip(["fair", *POLICIES[::-1]], POLICIES[::-1], strict=False)
+    ]
     before, after = (json.loads(llmsh("ps", "-p", pid, "--json").stdout)["tokens_out"] for _ in range(2))
     assert after >= before > 0
     assert llmsh("kill", "-KILL", pid).returncode == 0

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from llmsh.abi.levels import ERR, WARN
 from llmsh.drivers.fakeclock import FakeClock
 from llmsh.kernel.console import FOLLOWERS_MAX, LINE_MAX, Console
 
@@ -13,11 +14,25 @@ def test_messages_are_numbered_stamped_and_handed_on() -> None:
     clock.advance(1.5)
     console.say("two\nlines")
     assert console.rows() == [
-        {"n": 1, "time": 2000.0, "up_ms": 0, "line": "first"},
-        {"n": 2, "time": 2001.5, "up_ms": 1500, "line": "two lines"},
+        {"n": 1, "time": 2000.0, "up_ms": 0, "level": "info", "line": "first"},
+        {"n": 2, "time": 2001.5, "up_ms": 1500, "level": "info", "line": "two lines"},
     ]
     assert seen == ["first", "two lines"]
     assert [row["n"] for row in console.rows(after=1)] == [2]
+
+
+def test_a_message_may_begin_with_its_level() -> None:
+    seen = list[str]()
+    console = Console(FakeClock(), seen.append)
+    for line in (f"{ERR}gone", "there", f"{WARN}", "\x019 is none"):
+        console.say(line)
+    assert [(row["level"], row["line"]) for row in console.rows()] == [
+        ("err", "gone"),
+        ("info", "there"),
+        ("warn", ""),
+        ("info", "\x019 is none"),
+    ]
+    assert seen == ["gone", "there", "", "\x019 is none"]
 
 
 def test_only_the_last_are_kept_and_numbers_go_on() -> None:

@@ -219,3 +219,75 @@ def test_children_that_wait_hold_nobody_in_the_cells() -> None:
         client.post("kill", pid=pid, sig=sig.KILL)
     m.go(1)
     m.sound()
+
+
+# A signal that comes while the child is still being journaled.
+
+
+def early(client: Client, parent: int, number: int) -> int:
+    """A child of the parent that has had a signal before it was accepted."""
+    client.machine.memory.delay(client.machine.clock, 0.01)
+    call = client.post("fork", pid=parent, stdin="client")
+    assert call not in client.replies
+    assert client.call("kill", pid=client.machine.kernel.table.last, sig=number) == {"sent": 1}
+    client.machine.clock.run_until(lambda: call in client.replies)
+    pid: int = client.answer(call)["pid"]
+    return pid
+
+
+def say(client: Client, pid: int, line: bytes) -> None:
+    del client.wanted[pid]
+    client.call("write", line, pid=pid, fd=0)
+
+
+def answering(client: Client) -> int:
+    """A chat on a terminal in the middle of its answer."""
+    chat = client.run("talk", "", stdin="client", params={"tty": True})
+    client.machine.clock.run_until(lambda: chat in client.wanted)
+    say(client, chat, TEXT.encode() + b"\n")
+    client.machine.clock.run_until(lambda: client.row(chat)["tokens_out"] >= 20)
+    return chat
+
+
+def test_int_before_a_child_is_accepted_ends_the_answer_that_it_was_at_and_no_other() -> None:
+    m = machine()
+    client = m.client(tty="pts/1")
+    parent = answering(client)
+    child = early(client, parent, sig.INT)
+    m.clock.run_until(lambda: child in client.wanted)
+    assert client.row(child)["tokens_out"] - 20 <= 2
+    assert client.row(parent)["stat"] == "R"
+    before = client.row(child)["tokens_out"]
+    say(client, child, b"and now?\n")
+    m.clock.run_until(lambda: child in client.wanted)
+    assert client.row(child)["tokens_out"] - before > 50
+    m.sound()
+
+
+def test_int_before_a_child_is_accepted_clears_the_line_it_reads() -> None:
+    m = machine()
+    client = m.client(tty="pts/1")
+    parent = answering(client)
+    m.clock.run_until(lambda: parent in client.wanted)
+    say(client, parent, b"half a li")
+    m.clock.run_until(lambda: parent in client.wanted)
+    child = early(client, parent, sig.INT)
+    m.clock.run_until(lambda: child in client.wanted)
+    assert bytes(client.err[child]) == b"\n> "
+    m.sound()
+
+
+def test_stop_and_int_before_a_child_is_accepted_wait_for_cont() -> None:
+    m = machine()
+    client = m.client(tty="pts/1")
+    parent = answering(client)
+    m.memory.delay(m.clock, 0.01)
+    client.post("fork", pid=parent, stdin="client")
+    child = m.kernel.table.last
+    for number in (sig.STOP, sig.INT):
+        client.call("kill", pid=child, sig=number)
+    m.go(1)
+    assert (client.row(child)["stat"], child in client.wanted) == ("T", False)
+    client.call("kill", pid=child, sig=sig.CONT)
+    m.clock.run_until(lambda: child in client.wanted)
+    assert client.row(child)["tokens_out"] - 20 <= 2

@@ -332,6 +332,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_kernel_journal import Rig, end, process, PID
+from llmsh.abi.levels import NOTICE
 folder = Path(sys.argv[1])
 rig = Rig(folder)
 assert rig.start(process()) is None
@@ -355,7 +356,7 @@ with open(folder / "filler", "wb", buffering=0) as filler:
 os.unlink(folder / "filler")
 pid = refused + 2
 assert rig.start(process(pid)) is None
-assert rig.said[-1] == "journal: there is space again", rig.said
+assert rig.said[-1] == NOTICE + "journal: there is space again", rig.said
 rig.journal.ended(end(pid))
 rig.journal.close()
 again = Rig(folder)

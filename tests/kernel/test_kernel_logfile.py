@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmsh.abi.errors import Error
+from llmsh.abi.levels import ERR
 from llmsh.kernel import logfile
 from llmsh.kernel.logfile import Logs
 
@@ -109,7 +110,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path) -> None:
     (tmp_path / f"{PID}.out").symlink_to("/dev/full")
     logs.append(PID, b"lost")
     logs.append(PID, b"lost")
-    assert said == [f"logs: {PID}: No space left on device: output is lost"]
+    assert said == [f"{ERR}logs: {PID}: No space left on device: output is lost"]
     (tmp_path / f"{PID + 1}.out").mkdir()
     logs.append(PID + 2, b"kept")
     assert logs.read(PID + 2, 0, 10) == (4, b"kept")

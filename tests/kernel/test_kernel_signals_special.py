@@ -211,6 +211,39 @@ def test_minus_one_is_every_process() -> None:
         client.call("kill", pid=-1, sig=sig.KILL)
 
 
+def test_a_client_that_stops_with_its_agent_soon_after_both_went_on_is_left_alone() -> None:
+    """Ctrl-Z, fg, Ctrl-Z: the second one holds as well."""
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    pid = client.run("say")
+    machine.go(1)
+    for number in (sig.TSTP, sig.CONT, sig.TSTP):
+        client.post("kill", pid=pid, sig=number)
+        machine.go(0.05)
+    client.peer.held = True
+    machine.go(1)
+    assert (client.peer.held, client.peer.continued) == (True, 0)
+    client.post("kill", pid=pid, sig=sig.CONT)
+    assert not client.peer.held
+
+
+def test_a_client_whose_other_agents_are_stopped_stays_so() -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    first, second = (client.run("say") for _ in range(2))
+    machine.go(1)
+    for pid in (first, second):
+        client.post("kill", pid=pid, sig=sig.STOP)
+    machine.go(0.1)
+    client.peer.held = True
+    client.post("kill", pid=first, sig=sig.KILL)
+    machine.go(1)
+    assert client.peer.held
+    client.post("kill", pid=second, sig=sig.KILL)
+    machine.go(1)
+    assert not client.peer.held
+
+
 @pytest.mark.parametrize("number", [sig.CONT, sig.KILL])
 def test_a_client_that_stops_a_moment_after_its_agent_went_on_or_died_is_continued(number: int) -> None:
     machine = Machine(Options(answer=10_000))

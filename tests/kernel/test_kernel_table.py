@@ -5,8 +5,10 @@ import pytest
 from llmsh.abi.errors import Error
 from llmsh.abi.limits import INIT, PID_FIRST
 from llmsh.abi.states import DEAD, DISK, MOVES, RUN, SLEEP, STOPPED, ZOMBIE
+from llmsh.kernel.caller import Caller
 from llmsh.kernel.proc import Panic, Process
 from llmsh.kernel.table import Table
+from tests.support.machine import Machine
 
 
 def process(table: Table, *, ppid: int = 100, pgid: int = 0, sid: int = 100) -> Process:
@@ -75,14 +77,16 @@ def test_sessions_are_counted() -> None:
     assert (table.in_session(100), table.sessions) == (0, 0)
 
 
-def test_children_go_to_init_and_its_zombies_are_returned() -> None:
+def test_children_go_to_who_holds_their_descriptors_or_to_init() -> None:
+    client = Machine().client(pid=300)
     table = Table()
     parent = process(table)
-    child, zombie, stranger = process(table, ppid=parent.pid), process(table, ppid=parent.pid), process(table)
-    zombie.move(ZOMBIE)
-    assert table.adopt(parent.pid) == [zombie]
-    assert (child.ppid, zombie.ppid, stranger.ppid) == (INIT, INIT, 100)
-    assert table.adopt(parent.pid) == []
+    held, left, nobodys, stranger = (process(table, ppid=ppid) for ppid in (parent.pid, parent.pid, parent.pid, 100))
+    held.owner, left.owner = Caller(client), Caller(client)
+    left.owner.gone = True
+    table.adopt(parent.pid)
+    assert [each.ppid for each in (held, left, nobodys, stranger)] == [300, INIT, INIT, 100]
+    assert table.check() == []
 
 
 @pytest.mark.parametrize("before", MOVES)

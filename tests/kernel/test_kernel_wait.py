@@ -1,5 +1,7 @@
 """Ends: statuses, wait, zombies, who reaps them, and what is still known of them later."""
 
+from typing import Any
+
 import pytest
 
 from llmsh.abi import signals as sig
@@ -167,6 +169,77 @@ def test_statuses_of_the_last_daemon_are_known() -> None:
     kept = {"pid": 4_200_000, "status": 3, "signal": 0, "reason": ""}
     machine.kernel.statuses.add(kept)
     assert machine.client().call("wait", pid=4_200_000) == kept
+
+
+def forked(client: Client, parent: int, **args: Any) -> int:
+    call = client.post("fork", pid=parent, **args)
+    client.machine.clock.run_until(lambda: call in client.replies)
+    child: int = client.answer(call)["pid"]
+    return child
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+def test_a_child_is_there_to_be_waited_for_whoever_of_the_two_ends_first(first: str) -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    parent = client.run("ask")
+    child = forked(client, parent)
+    assert client.row(child)["ppid"] == parent
+    for pid in (parent, child) if first == "parent" else (child, parent):
+        client.call("kill", pid=pid, sig=sig.KILL)
+        machine.go(1)
+    row = client.row(child)
+    assert (row["ppid"], row["stat"]) == (client.peer.pid, "Z")
+    assert sorted(client.call("wait", pid=-1)["pid"] for _ in range(2)) == [parent, child]
+    with pytest.raises(Error, match="no child"):
+        client.call("wait", pid=-1)
+    assert len(machine.kernel.table) == 0
+    machine.sound()
+
+
+def test_a_child_whose_parent_ends_before_it_is_accepted_is_its_clients() -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    parent = client.run("ask")
+    machine.memory.delay(machine.clock, 0.1)
+    client.post("fork", pid=parent)
+    child = machine.kernel.table.last
+    client.post("kill", pid=parent, sig=sig.KILL)
+    machine.go(1)
+    assert client.row(child)["ppid"] == client.peer.pid
+    client.post("kill", pid=child, sig=sig.KILL)
+    machine.go(1)
+    assert sorted(client.call("wait", pid=-1)["pid"] for _ in range(2)) == [parent, child]
+
+
+def test_init_has_what_nobody_can_wait_for() -> None:
+    machine = Machine(Options(answer=10_000))
+    client, other = machine.client(), machine.client(pid=200)
+    parent = client.run("ask", detach=True, stdout="log", stderr="log")
+    child = forked(other, parent)
+    detached = forked(client, child, detach=True, stdout="log", stderr="log")
+    other.close()
+    machine.go(1)
+    assert [row["pid"] for row in client.call("ps")["rows"]] == [INIT, parent, detached]
+    assert [client.row(pid)["ppid"] for pid in (parent, detached)] == [INIT, INIT]
+    for pid in (parent, detached):
+        client.post("kill", pid=pid, sig=sig.KILL)
+    machine.go(1)
+    assert len(machine.kernel.table) == 0
+    machine.sound()
+
+
+def test_two_that_wait_for_any_have_a_child_each() -> None:
+    machine = Machine(Options(answer=10_000))
+    client = machine.client()
+    pids = [client.run("ask") for _ in range(2)]
+    calls = [client.post("wait", pid=-1) for _ in range(3)]
+    for pid in pids:
+        client.post("kill", pid=pid, sig=sig.KILL)
+        machine.go(1)
+    assert [client.answer(call)["pid"] for call in calls[:2]] == pids
+    assert client.replies[calls[2]][0]["err"] == "ECHILD"
+    machine.sound()
 
 
 def test_init_adopts_and_reaps_what_a_client_leaves() -> None:
