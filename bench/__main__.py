@@ -31,6 +31,7 @@ ROWS = (
         "shared_prompt",
         "idle_cells",
         "fork",
+        "switch",
         "two_models",
         "sleepers",
     ),

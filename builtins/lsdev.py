@@ -55,6 +55,16 @@ def _split(points: list[dict[str, Any]], chosen: dict[str, int] | None) -> list[
     return [f"{mark}{cores}", str(threads), *made, *(_rate(points, size, "tokens") for size in _CHUNKS)]
 
 
+def _back(restore: dict[str, Any]) -> str:
+    """What it takes to bring cells back, by the ways there are; - where nothing was measured yet."""
+    computed = f"{restore['compute_ms']:.2g}" if restore["compute_ms"] else "-"
+    write, read = (f"{1048.576 / ms:.0f}" if ms else "-" for ms in (restore["write_ms"], restore["read_ms"]))
+    return (
+        f"a token comes back in {restore['copy_ms']:.2g} ms from an image, in {computed} ms computed; "
+        f"swap file: {write} MB/s written, {read} MB/s read"
+    )
+
+
 def _long(row: dict[str, Any]) -> list[str]:
     """A device with its table."""
     rates, chosen = row["rates"], row["rates"]["chosen"]
@@ -66,6 +76,7 @@ def _long(row: dict[str, Any]) -> list[str]:
             f"chosen: {chosen['cores']} cores of {chosen['threads']} threads ({chosen['threads_batch']} for input), "
             f"{chosen['seats']} sequences a step; changed {rates['changes']} times"
         )
+    out.append(_back(rates["restore"]))
     splits = sorted({(point["cores"], point["threads"]) for point in rates["points"]})
     if splits:
         out.append(f"input costs {rates['input_cost']:.2f} of a token; tokens a second of all cores, ~ slower by now:")

@@ -238,7 +238,8 @@ class Halted(_Message, frozen=True):
 
 class Done(_Message, frozen=True):
     """An operation ended; `error` empty is success, `cells` what q holds now, `ms` how long the copy of a
-    SAVE, MOVE or LOAD took, `share` which part of their time the threads of a MEASURE ran."""
+    SAVE, MOVE or LOAD took, or the call of a TRANSFER, `share` which part of their time the threads of a MEASURE
+    ran."""
 
     op: int
     q: int

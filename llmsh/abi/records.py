@@ -63,6 +63,7 @@ RATES: dict[str, str] = {
     "input_cost": "what a token of input costs, in generated ones",
     "changes": "how often another configuration was chosen",
     "chosen": "cores, threads, threads_batch and seats (sequences a step) in use, null before any was chosen",
+    "restore": "compute_ms and copy_ms (a token), write_ms and read_ms (a MiB of the swap file), null if not measured",
     "points": "cores at once, threads of each, batch (sequences), tokens of each, ms, factor slower by now, doubtful",
 }
 

@@ -237,9 +237,19 @@ class FakeDevice:
 
     def _transfer(self, engine: FakeEngine | None, message: lease.Transfer) -> None:
         """The disk waits for no step."""
-        if engine is not None and engine is self.engine and not self.hung:
-            engine.take(message)
-            self._report(engine)
+        if engine is None or engine is not self.engine or self.hung:
+            return
+        engine.take(message)
+        (done,) = engine.said()
+        assert isinstance(done, lease.Done)  # nothing else follows from it
+        if done.ms:
+            self._clock.call_later(done.ms / 1000, partial(self._transferred, engine, done))
+        else:
+            self._say(done)
+
+    def _transferred(self, engine: FakeEngine, done: lease.Done) -> None:
+        if engine is self.engine and not self.hung:
+            self._say(done)
 
     def _turn(self, index: int) -> None:
         """Between two steps of a core: take every message, then begin the next."""

@@ -42,6 +42,8 @@ class Options(NamedTuple):
     """Each further token of one sequence in a step."""
     save: float = 1.0
     """A SAVE or LOAD, added to the next step."""
+    disk: float = 0.0
+    """A KiB of an image to the swap file or back."""
     start: float = 5.0
     """From start to Ready."""
     control: float = 1.0

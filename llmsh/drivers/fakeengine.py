@@ -136,7 +136,8 @@ class FakeEngine:
                 sequence.scoring = message
 
     def _transfer(self, message: lease.Transfer) -> None:
-        """Images to the swap file or back: at once, side by side, and nothing over what is there."""
+        """Images to the swap file or back, side by side, and nothing over what is there; `ms` says how long it is
+        to take."""
         self.transfers.append(message)
         at = message.offset
         for q in message.qs:
@@ -146,7 +147,8 @@ class FakeEngine:
             rule(each.saved and each.spilled == there, message, "q {} is at {}", q, each.spilled)
             each.spilled = at if message.write else None
             at += each.size
-        self._out.append(lease.Done(message.op, 0))
+        ms = (at - message.offset) / 1024 * self.options.disk
+        self._out.append(lease.Done(message.op, 0, ms=ms))
 
     def _done(
         self, op: int, sequence: Sequence, error: str = "", scores: list[float] | None = None, size: int = 0

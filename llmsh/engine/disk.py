@@ -5,6 +5,7 @@ It decides no order; the kernel does. Steps go on meanwhile.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -48,16 +49,18 @@ class Disk:
     def _serve(self) -> None:
         while True:
             order, images, sizes = self._orders.get()
+            began = time.perf_counter()
             try:
                 self._move(order, images, sum(sizes))
                 error = ""
             except OSError as exc:
                 error = exc.strerror or "input/output error"
+            ms = round((time.perf_counter() - began) * 1000, 3)
             with self._lock:
                 if not error:
                     self._settle(order, images)
                 try:
-                    self._tell(lease.Done(order.op, 0, error=error))
+                    self._tell(lease.Done(order.op, 0, error=error, ms=ms))
                 except Closed:
                     return  # the kernel is gone; the loop sees it, too
 
@@ -75,10 +78,10 @@ class Disk:
                 count -= parts.pop(0).nbytes
             if parts:
                 parts[0] = parts[0][count:]
+        # Without this the pages stay in memory, which was to be relieved of them, and push out those of others.
         if order.write:
-            # Without this the pages stay in memory, which was to be relieved of them.
             os.fdatasync(self._fd)
-            os.posix_fadvise(self._fd, order.offset, size, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(self._fd, order.offset, size, os.POSIX_FADV_DONTNEED)
 
     def _settle(self, order: lease.Transfer, images: list[Image]) -> None:
         for q, image in zip(order.qs, images, strict=True):

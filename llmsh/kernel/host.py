@@ -238,14 +238,19 @@ class Host(Party):
     @property
     def busy(self) -> bool:
         """Whether the engine owes us anything."""
-        return self._due or self._requests.asking > 0
+        return self._due or self._requests.asking > 0 or self.swap.moving
 
     @property
     def _due(self) -> bool:
-        """Whether a step or the end of an operation is to come."""
-        return bool(self._ops) or self.tuning.measuring or any(core.leased for core in self.cores.values())
+        """Whether a step or the end of an operation is to come; a disk may take as long as a request."""
+        owes = len(self._ops) > self.swap.moving or self.tuning.measuring
+        return owes or any(core.leased for core in self.cores.values())
 
     # Port: the cores' way to the engine.
+
+    def input_ms(self, tokens: int) -> float:
+        """See Port."""
+        return self.tuning.input_ms(tokens)
 
     def post(self, message: ToEngine) -> None:
         """See Port."""
@@ -375,7 +380,9 @@ class Host(Party):
         self.steps += 1
         self.last_used = self.clock.now()
         self.tokens_out += len(step.rows)
-        self.tokens_in += sum(count for _, count in step.fed)
+        fed = sum(count for _, count in step.fed)
+        self.tokens_in += fed
+        self.swap.restore.computed(fed, len(step.rows), step.ms)
         core.step(step)
         self._aborts.ended(step)
         self.tuning.step(step)

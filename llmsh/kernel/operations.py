@@ -12,8 +12,8 @@ class Operations:
         self._open: dict[int, tuple[Holder, Ended]] = {}
         self._last = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
+    def __len__(self) -> int:
+        return len(self._open)
 
     def begin(self, holder: Holder, ended: Ended) -> int:
         """A new one's number."""

@@ -24,6 +24,12 @@ class Images(Protocol):
     def withdraw(self, stream: Stream) -> None:
         """It waits for no images any more."""
 
+    def keeps(self, holder: Holder) -> bool:
+        """Whether an image of it is worth more than computing its own tokens again."""
+
+    def reads(self, holder: Holder) -> bool:
+        """Whether its image, if that is in the file, is worth being brought back."""
+
     def pin(self, holder: Holder) -> None:
         """Its image is being forked, and stays in memory until `unpin`."""
 
@@ -58,6 +64,9 @@ class Port(Protocol):
 
     def now(self) -> float:
         """Monotonic seconds."""
+
+    def input_ms(self, tokens: int) -> float:
+        """Milliseconds of computing so many tokens by the table of rates, 0 when it does not say."""
 
     def post(self, message: ToEngine) -> None:
         """Queue a message to the engine."""

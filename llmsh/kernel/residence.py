@@ -134,8 +134,8 @@ class Residence:
 
     def save(self, holder: Holder) -> None:
         """Move a quiet holder's own cells into an image; whose base stays, or is saved by itself."""
-        if holder.own <= 0 and isinstance(holder, Stream):
-            self.core.rebuild(holder)  # nothing is computed that others do not have
+        if isinstance(holder, Stream) and (holder.own <= 0 or not self.core.port.swap.keeps(holder)):
+            self.core.rebuild(holder)  # nothing is computed that others do not have, or that is not made as soon
             return
         holder.op = self.core.port.operation(holder, self._saved)
         holder.image = holder.own

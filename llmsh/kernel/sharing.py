@@ -63,6 +63,8 @@ class Sharing:
             return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
         if stream.q and len(_line(stream.base)) >= self.core.cells.sequences:
             self.core.rebuild(stream)  # what it is based on was divided too often to be there all at once
+        if stream.image and not self.core.port.swap.reads(stream):
+            self.core.rebuild(stream)
         donor: Holder | None = stream.base
         count = stream.shared
         if not stream.q:

@@ -1,8 +1,9 @@
 """Images of one device: how many bytes they take in memory, which of them go to the swap file, and back.
 
 Above the high watermark the least recently saved go until there are few enough; whose process waits for a person
-first, and what is only kept for who may come is forgotten. Without a file, or when it is full, an image is
-forgotten, too: the log is computed again. Bytes move within the engine; here is only who, where and when.
+first, and what is only kept for who may come is forgotten. Without a file, when it is full, and where computing
+costs less by the measured rates (restore.py), an image is forgotten, too: the log is computed again. Bytes move
+within the engine; here is only who, where and when.
 """
 
 from collections import Counter, OrderedDict
@@ -15,6 +16,7 @@ from llmsh.kernel.io.extents import Extents
 from llmsh.kernel.io.queue import QUEUES, Queue, Request
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
+from llmsh.kernel.restore import Restore
 from llmsh.kernel.stream import Stream
 from llmsh.kernel.tax import Tax
 
@@ -64,6 +66,7 @@ class Swap:
 
     def __init__(self, port: Port, cores: Mapping[int, Core], limits: Limits, wake: Callable[[], None]) -> None:
         self.tax = Tax()
+        self.restore = Restore(self.tax, port)
         self.memory = limits.memory
         self.extents = Extents(limits.file)
         self.used = 0
@@ -91,7 +94,11 @@ class Swap:
 
     def done(self, holder: Holder, message: Done) -> None:
         """An operation of a holder has ended."""
-        self.tax.copied(message.cells or holder.image, message.ms)
+        if not message.q:  # of a call, all of whose images are on their way still
+            if not message.error:
+                self.restore.moved(self._call[0].write, sum(each.size for each in self._call), message.ms)
+            return
+        self.tax.copied(max(0, message.cells - holder.shared) or holder.image, message.ms)
         if message.size and holder.image and holder.q == message.q and holder not in self._placed:
             self._keep(holder, message.size)
 
@@ -176,6 +183,16 @@ class Swap:
         """Whether it has an image that can be loaded or forked at once."""
         return holder in self._images and holder not in self._placed
 
+    def keeps(self, holder: Holder) -> bool:
+        """See port.Images."""
+        return self.restore.keeps(holder)
+
+    def reads(self, holder: Holder) -> bool:
+        """See port.Images."""
+        placed = self._placed.get(holder)
+        there = placed is not None and placed.write and holder not in self._images
+        return not there or self.restore.reads(holder, self._size(holder))
+
     def pin(self, holder: Holder) -> None:
         """Its image is being forked."""
         self._pinned[holder] += 1
@@ -209,7 +226,7 @@ class Swap:
     def _away(self, holder: Holder) -> None:
         size = self._images[holder]
         cache = isinstance(holder, Keeper) and not holder.users
-        offset = None if cache else self.extents.take(size)
+        offset = None if cache or not self.restore.files(holder, size) else self.extents.take(size)
         if offset is None:
             self._forget(holder)
             return
@@ -266,6 +283,11 @@ class Swap:
                 self._relieve(self._holders[request.q])
         self._go()
         self._wake()
+
+    @property
+    def moving(self) -> bool:
+        """Whether the engine owes the end of a call."""
+        return bool(self._call)
 
     def check(self) -> list[str]:
         """Faults in the books."""

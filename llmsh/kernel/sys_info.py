@@ -78,7 +78,8 @@ def sys_lsdev(kernel: "Kernel", call: Trap) -> None:
     """lsdev(2)"""
     found = [rows.device(kernel, model, host) for model, host in kernel.hosts.items()]
     if call["long"]:
-        found = [row | {"rates": host.tuning.record()} for row, host in zip(found, kernel.hosts.values(), strict=True)]
+        for row, host in zip(found, kernel.hosts.values(), strict=True):
+            row["rates"] = host.tuning.record() | {"restore": host.swap.restore.record()}
     call.ok({"rows": found})
 
 

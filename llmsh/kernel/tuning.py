@@ -196,6 +196,11 @@ class Tuning:
 
     # The choice.
 
+    def input_ms(self, tokens: int) -> float:
+        """See Port."""
+        chosen = self.configuration
+        return self.rates.input_ms(chosen.cores, chosen.threads_batch, tokens, self._host.now()) if chosen else 0.0
+
     def changed(self) -> None:
         """A stream became runnable, or stopped being so."""
         if not self.rates.ms:

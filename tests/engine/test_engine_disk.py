@@ -1,5 +1,7 @@
 """The engine's I/O thread: images to the swap file and back while steps go on; what it is told, in that order."""
 
+import ctypes
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -61,6 +63,52 @@ def test_images_go_and_come_side_by_side_and_the_text_goes_on(engine: EngineHost
         engine.begin(q + 20, prompt)
         engine.run(q + 20, len(prompt) + 20)
         assert engine.tokens(q) == engine.tokens(q + 20)
+
+
+def pages(fd: int) -> int:
+    """Pages of the file that are in memory."""
+    size = os.fstat(fd).st_size
+    count = -(-size // mmap.PAGESIZE)
+    there = (ctypes.c_ubyte * count)()
+    with mmap.mmap(fd, size) as data:
+        start = ctypes.c_char.from_buffer(data)
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.mincore(ctypes.c_void_p(ctypes.addressof(start)), ctypes.c_size_t(size), there)
+        del start
+    assert not failed, os.strerror(ctypes.get_errno())
+    return sum(each & 1 for each in there)
+
+
+def test_what_was_moved_is_in_no_page_of_the_file(engine: EngineHost, file: int, tmp_path: Path) -> None:
+    with open(tmp_path / "other", "wb+") as other:
+        other.write(bytes(1 << 16))
+        other.flush()
+        os.fdatasync(other.fileno())
+        os.posix_fadvise(other.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if pages(other.fileno()):
+            pytest.skip("this file system is memory")
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 400)
+    size = saved(engine, 1).size
+    assert size > 16 * mmap.PAGESIZE
+    for write in (True, False):
+        assert transfer(engine, write, 0, [1]) == ""
+        assert pages(file) <= 1  # the last one is not whole
+    assert engine.done(partial(load, 1)).error == ""
+
+
+def test_a_transfer_says_how_long_it_took(engine: EngineHost) -> None:
+    engine.begin(1, PROMPTS[0])
+    engine.run(1, len(PROMPTS[0]) + 3)
+    saved(engine, 1)
+    for write in (True, False):
+        done = engine.done(partial(moved, write))
+        assert done.error == ""
+        assert 0 < done.ms < 60_000
+
+
+def moved(write: bool, op: int) -> lease.Transfer:
+    return lease.Transfer(op, write, 0, [1])
 
 
 def test_what_is_not_there_is_an_error(engine: EngineHost) -> None:

@@ -217,6 +217,12 @@ class Alone:
         self.sharing = self
         self.swap = Swap(self, {0: self}, Limits(memory, file), lambda: None)  # type: ignore[arg-type]  # what it uses
 
+    def now(self) -> float:
+        return 0.0
+
+    def input_ms(self, tokens: int) -> float:
+        return 0.0
+
     def operation(self, holder: Holder, ended: Any) -> int:
         self.ends.append((holder, ended))
         return len(self.ends)
@@ -249,10 +255,11 @@ class Alone:
 def family() -> tuple[Keeper, list[Stream]]:
     """A keeper, and two streams that are based on it."""
     keeper = Keeper(array("i", range(20)), "k", 0)
+    keeper.computed = 20
     streams = [Stream(ident, Task(ident, "s"), exact=False) for ident in (1, 2)]
     for stream in streams:
         stream.client = type("Nobody", (), {"away": False})()
-        stream.base, stream.shared = keeper, 20
+        stream.base, stream.shared, stream.computed = keeper, 20, 40
         keeper.users.add(stream)
     return keeper, streams
 

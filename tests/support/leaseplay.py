@@ -24,6 +24,8 @@ OPTIONS = (
     Options(cells=300, context=300, sequences=3, answer=40, prefill=2.0),
     Options(cells=700, context=600, sequences=3, answer=60, cores=2),
     Options(cells=300, context=300, sequences=4, answer=40, cores=3),
+    Options(cells=300, context=300, sequences=3, answer=40, ms=0.5, prefill=0.001, disk=0.05),
+    Options(cells=700, context=600, sequences=4, answer=60, cores=2, disk=0.5),
 )
 TEXTS = ("a", "the quick brown fox", "x" * 100, "y" * 180)
 LINES = (b"", b"one\n", b"one\ntwo\nthree", b"a\n\nbb\n" * 3, b"q" * 90 + b"\n" + b"r" * 80)

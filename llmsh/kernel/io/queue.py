@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 MERGED_MAX = 32
 """Requests of one call."""
+MERGED_BYTES = 64 << 20
+"""Bytes of a call of several: who is waited for now waits for the one under way."""
 
 
 class Request(NamedTuple):
@@ -97,6 +99,8 @@ class Elevator:
         at = at if at < len(waiting) else 0
         end = at + 1
         while end < len(waiting) and end - at < MERGED_MAX and waiting[end].offset == waiting[end - 1].end:
+            if waiting[end].end - waiting[at].offset > MERGED_BYTES:
+                break
             end += 1
         call = waiting[at:end]
         del waiting[at:end]
