@@ -77,6 +77,12 @@ def _long(row: dict[str, Any]) -> list[str]:
             f"{chosen['seats']} sequences a step; changed {rates['changes']} times"
         )
     out.append(_back(rates["restore"]))
+    if rates["rent"] is not None:
+        out.append(f"a cell below the highest one costs {rates['rent'] * 1e6:.0f} ns a token, whoever has it")
+    out += [
+        f"core {each['core']}: {each['used']} cells used, highest {each['highest']}, tax {each['tax_ms']:.2f} ms a step"
+        for each in row["layout"]
+    ]
     splits = sorted({(point["cores"], point["threads"]) for point in rates["points"]})
     if splits:
         out.append(f"input costs {rates['input_cost']:.2f} of a token; tokens a second of all cores, ~ slower by now:")

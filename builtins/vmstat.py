@@ -16,16 +16,16 @@ COMMAND = Command(
         flag("-t", "--timestamp", help="with the time of the day"),
         JSON,
     ),
-    notes="The first line is since the start, each one after it since the one before. Cells are now.",
+    notes="The first line is since the start, each one after it since the one before. Cells and tax are now.",
 )
 
-_NOW = ("runnable", "blocked", "swap", "used", "free")
+_NOW = ("runnable", "blocked", "swap", "used", "free", "highest", "tax_ms")
 _COUNTERS = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps")
 _HEADER = (
-    "procs -----------cells------------ -----swap------ ----tokens---- -steps",
-    " r  b       swpd       used       free      si      so     in    out     n",
+    "procs ----------------cells----------------- ----swap----- ---tokens---- -steps",
+    " r  b    swpd    used    free highest    tax     si     so     in    out      n",
 )
-_WIDTHS = (2, 2, 10, 10, 10, 7, 7, 6, 6, 5)
+_WIDTHS = (2, 2, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6)
 _LINES = 22
 """Lines between two headers."""
 
@@ -40,7 +40,7 @@ def _since(row: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any], stamp: bool) -> str:
-    values = [str(round(row[name])) for name in (*_NOW, *_COUNTERS)]
+    values = [f"{row[name]:.2f}" if name == "tax_ms" else str(round(row[name])) for name in (*_NOW, *_COUNTERS)]
     text = " ".join(value.rjust(width) for value, width in zip(values, _WIDTHS, strict=True))
     return f"{text} {time.strftime('%Y-%m-%d %H:%M:%S')}" if stamp else text
 

@@ -165,10 +165,16 @@ class Threads(_Message, frozen=True):
     threads_batch: int
 
 
+TURN = 4
+"""Decodes of a MEASURE before the cache is filled, and before it is emptied again."""
+
+
 class Measure(_Message, frozen=True):
     """Decode `batch` made-up sequences of `tokens` tokens on a core, again and again for about `ms`
     milliseconds, as a step on so many threads while `cores` cores work. Each decode is a STEP without rows;
-    DONE (of q 0) has its milliseconds as scores. It ends early when there is anything else to do."""
+    DONE (of q 0) has its milliseconds as scores. It ends early when there is anything else to do.
+
+    `fill`: TURN decodes as the cache is, TURN with so many more cells below the highest one in use, and so on."""
 
     core: int
     cores: int
@@ -177,6 +183,7 @@ class Measure(_Message, frozen=True):
     tokens: int
     ms: int
     op: int
+    fill: int = 0
 
 
 class Transfer(_Message, frozen=True):
@@ -190,10 +197,19 @@ class Transfer(_Message, frozen=True):
     qs: list[int]
 
 
+class Pack(_Message, frozen=True):
+    """Move those of a core's cells that lie highest, at most `most`, into the holes below them, whoever holds them,
+    leased or not. Sequences hold what they held. DONE (of q 0) says how many cells were moved."""
+
+    core: int
+    most: int
+    op: int
+
+
 Operation = Cut | Fork | Save | Move | Load | Score | Drop
-"""What DONE answers, beside MEASURE and TRANSFER."""
+"""What DONE answers, beside MEASURE, PACK and TRANSFER."""
 ToSequence = Open | Answer | Feed | Lease | Halt | Operation
-ToCore = ToSequence | Threads | Measure
+ToCore = ToSequence | Threads | Measure | Pack
 """What waits for the pause between two steps of a core."""
 ToEngine = ToCore | Transfer
 
@@ -208,7 +224,8 @@ that end no UTF-8 sequence midway."""
 class Step(_Message, frozen=True):
     """What one decode made: `no` counts decodes of this core from 1, `rows` the tokens, `fed` (q, n) how
     many input tokens were computed, `ms` how long it took, `used` the core's cells in use, `threads` how
-    many threads it had, `busy` how many cores worked (0: nobody counted)."""
+    many threads it had, `busy` how many cores worked (0: nobody counted), `highest` how many cells there are up to
+    the highest one in use."""
 
     core: int
     no: int
@@ -218,6 +235,7 @@ class Step(_Message, frozen=True):
     used: int
     threads: int = 0
     busy: int = 0
+    highest: int = 0
 
 
 LIMIT, STOP, EOS, GRAMMAR, REVOKED, NOCELL, FAULT = "limit", "stop", "eos", "grammar", "revoked", "nocell", "fault"
@@ -250,6 +268,9 @@ class Done(_Message, frozen=True):
     share: float = 1.0
     size: int = 0
     """Bytes of the image that a SAVE or MOVE made."""
+    core: int = -1
+    highest: int = 0
+    """Cells up to the highest one in use of this core, after it; core -1: nothing is said."""
 
 
 class Ready(_Message, frozen=True):

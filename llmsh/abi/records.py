@@ -61,10 +61,18 @@ RATES: dict[str, str] = {
     "wanted": "points that are worth measuring",
     "complete": "whether nothing more is to be measured",
     "input_cost": "what a token of input costs, in generated ones",
+    "rent": "milliseconds that a cell adds to a step of one token, whoever has it, null before it was measured",
     "changes": "how often another configuration was chosen",
     "chosen": "cores, threads, threads_batch and seats (sequences a step) in use, null before any was chosen",
     "restore": "compute_ms and copy_ms (a token), write_ms and read_ms (a MiB of the swap file), null if not measured",
     "points": "cores at once, threads of each, batch (sequences), tokens of each, ms, factor slower by now, doubtful",
+}
+
+CORES: dict[str, str] = {
+    "core": "index of the core",
+    "used": "cells in use, with those that are reserved",
+    "highest": "cells up to the highest one in use",
+    "tax_ms": "milliseconds that cells of who does not run, and holes, add to a step for each token that it makes",
 }
 
 VMSTAT: dict[str, str] = {
@@ -74,6 +82,9 @@ VMSTAT: dict[str, str] = {
     "swap": "cells saved outside the caches",
     "used": "cells in use",
     "free": "cells that nobody has",
+    "highest": "cells up to the highest one in use, of all cores together: a step of a core goes over all of its own",
+    "tax_ms": "milliseconds that cells of who does not run, and holes, add to a step for each token that it makes, on "
+    "the core where this is most",
     "swapped_in": "cells put back so far",
     "swapped_out": "cells saved so far",
     "tokens_in": "tokens computed as input so far",

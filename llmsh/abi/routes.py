@@ -22,8 +22,10 @@ class Routes:
         if isinstance(message, lease.Open):
             place = self._places[message.q] = self.place(message.core)
             return place
-        if isinstance(message, lease.Threads | lease.Measure | lease.Transfer):
-            return self.place(message.core) if isinstance(message, lease.Measure) else 0
+        if isinstance(message, lease.Measure | lease.Pack):
+            return self.place(message.core)
+        if isinstance(message, lease.Threads | lease.Transfer):
+            return 0
         place = self._places.get(message.q, 0)
         if isinstance(message, lease.Fork):
             self._places[message.q2] = place

@@ -204,7 +204,14 @@ CALLS: tuple[Call, ...] = (
     Call(
         "lsdev",
         "devices, a record each (see records.LSDEV)",
-        (Arg("long", "bool", "with their tables of rates (records.RATES)", default=False),),
+        (
+            Arg(
+                "long",
+                "bool",
+                "with their tables of rates (records.RATES) and the layout of their cores (records.CORES)",
+                default=False,
+            ),
+        ),
         ("rows",),
     ),
     Call("vmstat", "what the machine does (see records.VMSTAT)", (), tuple(VMSTAT)),

@@ -268,7 +268,7 @@ class FakeDevice:
             return
         while place.inbox:
             message = place.inbox.popleft()
-            if isinstance(message, lease.Threads | lease.Measure | lease.Transfer):
+            if isinstance(message, lease.Threads | lease.Measure | lease.Transfer | lease.Pack):
                 engine.take(message)
                 continue
             there = self._routes.now(message.q, index)

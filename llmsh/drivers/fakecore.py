@@ -3,11 +3,12 @@
 It knows no message that the kernel sends and no clock: `begin` a step, then `finish` it or forget it.
 """
 
+from array import array
 from typing import NamedTuple
 
 from llmsh.abi import lease
+from llmsh.abi.layout import Layout
 from llmsh.abi.limits import SEQUENCES_MAX, STEP_MAX_MS
-from llmsh.drivers.fakecells import Cells
 from llmsh.drivers.faketext import EOS, JSON_GRAMMAR, Matcher, Script, Writer, mix, score
 
 CELL_BYTES = 1024
@@ -40,6 +41,8 @@ class Options(NamedTuple):
     """Each further sequence of a step."""
     prefill: float = 0.2
     """Each further token of one sequence in a step."""
+    cell: float = 0.0
+    """Each cell up to the highest one in use, in a step."""
     save: float = 1.0
     """A SAVE or LOAD, added to the next step."""
     disk: float = 0.0
@@ -73,7 +76,7 @@ class Sequence:
         self.core = core
         self.exact = exact
         self.log = bytearray()
-        self.cells: list[int] = []
+        self.cells: array[int] = array("i")
         self.saved = False
         self.spilled: int | None = None
         """Where its image lies in the swap file, if there."""
@@ -124,7 +127,7 @@ class FakeCore:
 
     def __init__(self, index: int, cells: int, seats: int, options: Options, writer: Writer) -> None:
         self.index = index
-        self.cells = Cells(cells)
+        self.cells = Layout(cells)
         self.seats = seats
         self.options = options
         self.writer = writer
@@ -155,6 +158,29 @@ class FakeCore:
             rule(holders < self.seats, sequence.q, "{} sequences hold cells already", holders)
             sequence.cells = self.cells.share(found)
 
+    def done(
+        self,
+        op: int,
+        sequence: Sequence,
+        error: str = "",
+        *,
+        scores: list[float] | None = None,
+        size: int = 0,
+    ) -> None:
+        """An operation of one of its sequences has ended."""
+        facts = {"size": size, "core": self.index, "highest": self.cells.highest}
+        self.out.append(lease.Done(op, sequence.q, len(sequence.cells), error, scores or [], **facts))
+
+    def pack(self, message: lease.Pack) -> None:
+        """Close holes."""
+        holdings = {each.q: each.cells for each in self.sequences}
+        moved = 0
+        for run in self.cells.above(holdings, message.most):
+            self.cells.move(run, holdings)
+            moved += run.end - run.start
+        self.extra += self.options.save
+        self.out.append(lease.Done(message.op, 0, moved, core=self.index, highest=self.cells.highest))
+
     # Leases.
 
     def end(self, sequence: Sequence, why: str) -> None:
@@ -177,7 +203,7 @@ class FakeCore:
         """The next step, or None when nobody has anything to compute."""
         ready = [each for each in self.sequences if not each.quiet]
         parts = [(each, 1) for each in ready if each.target - len(each.cells) == 1 or self._alone(each)]
-        ms = self.options.ms + self.options.each * max(0, len(parts) - 1)
+        ms = self.options.ms + self.options.each * max(0, len(parts) - 1) + self.options.cell * self.cells.highest
         chosen = {each.q for each, _ in parts}
         waiting = [each for each in ready if each.q not in chosen]
         bound = min([STEP_MAX_MS, *(each.pace for each, _ in parts if each.pace)])
@@ -220,7 +246,8 @@ class FakeCore:
 
     def told(self, plan: Plan, rows: list[lease.Row], fed: list[tuple[int, int]]) -> lease.Step:
         """The record of a step."""
-        return lease.Step(self.index, plan.no, plan.ms, rows, fed, self.cells.used, plan.threads, plan.busy)
+        cells = self.cells
+        return lease.Step(self.index, plan.no, plan.ms, rows, fed, cells.used, plan.threads, plan.busy, cells.highest)
 
     def _after(self, sequence: Sequence, rows: list[lease.Row]) -> None:
         if sequence.scoring is not None:
@@ -235,7 +262,7 @@ class FakeCore:
         sequence.scoring = None
         self.release(sequence, len(sequence.log) - 1)
         scores = [score(bytes(sequence.log), bytes(label)) for label in message.labels]
-        self.out.append(lease.Done(message.op, sequence.q, len(sequence.cells), "", scores))
+        self.done(message.op, sequence, scores=scores)
 
     def _sample(self, sequence: Sequence, rows: list[lease.Row]) -> None:
         token, why = self._next(sequence)

@@ -82,6 +82,9 @@ class FakeEngine:
             self._measures.take(message)
         elif isinstance(message, lease.Transfer):
             self._transfer(message)
+        elif isinstance(message, lease.Pack):
+            rule(message.core in range(self.options.cores), message, "no such core")
+            self.cores[message.core].pack(message)
         elif isinstance(message, lease.Open):
             rule(message.core in self.cores, message, "no such core")
             self._add(message, message.q, self.cores[message.core], message.exact)
@@ -110,8 +113,8 @@ class FakeEngine:
                 core.sequences.remove(sequence)
                 del self.sequences[sequence.q]
                 if sequence.scoring is not None:
-                    self._done(sequence.scoring.op, sequence, "dropped")
-                self._done(message.op, sequence)
+                    core.done(sequence.scoring.op, sequence, "dropped")
+                core.done(message.op, sequence)
             case _:
                 rule(sequence.quiet, message, "q is not quiet")
                 self._quiet(sequence, message)
@@ -149,11 +152,6 @@ class FakeEngine:
             at += each.size
         ms = (at - message.offset) / 1024 * self.options.disk
         self._out.append(lease.Done(message.op, 0, ms=ms))
-
-    def _done(
-        self, op: int, sequence: Sequence, error: str = "", scores: list[float] | None = None, size: int = 0
-    ) -> None:
-        self._out.append(lease.Done(op, sequence.q, len(sequence.cells), error, scores or [], size=size))
 
     def _lease(self, sequence: Sequence, message: lease.Lease) -> None:
         if message.n != sequence.halted:
@@ -214,7 +212,7 @@ class FakeEngine:
         sequence.made = False
         if sequence.at > message.at:
             sequence.at = -1
-        self._done(message.op, sequence)
+        self.cores[sequence.core].done(message.op, sequence)
 
     def _fork(self, sequence: Sequence, message: lease.Fork) -> None:
         rule(0 <= message.at <= len(sequence.log), message, "length is {}", len(sequence.log))
@@ -229,11 +227,11 @@ class FakeEngine:
             child.size = sequence.size
         else:
             core.share(sequence, child, message.at)
-        self._done(message.op, child, size=child.size)
+        core.done(message.op, child, size=child.size)
 
     def _save(self, sequence: Sequence, message: lease.Save) -> None:
         self._away(sequence, message.at)
-        self._done(message.op, sequence, size=sequence.size)
+        self.cores[sequence.core].done(message.op, sequence, size=sequence.size)
 
     def _away(self, sequence: Sequence, at: int) -> None:
         """Cells to an image."""
@@ -250,18 +248,19 @@ class FakeEngine:
         shared = range(self.options.cores)
         rule(sequence.core in shared and message.core in shared, message, "from core {}", sequence.core)
         self._away(sequence, message.at)
-        self.cores[sequence.core].sequences.remove(sequence)
+        source = self.cores[sequence.core]
+        source.sequences.remove(sequence)
         sequence.core = message.core
         self.cores[message.core].sequences.append(sequence)
         if not sequence.image + sequence.behind:
             sequence.saved = False
-        self._done(message.op, sequence, size=sequence.size)
+        source.done(message.op, sequence, size=sequence.size)
 
     def _load(self, sequence: Sequence, message: lease.Load) -> None:
-        if not sequence.saved:
-            return self._done(message.op, sequence, "no image")
-        rule(sequence.spilled is None, message, "its image is in the swap file")
         core = self.cores[sequence.core]
+        if not sequence.saved:
+            return core.done(message.op, sequence, "no image")
+        rule(sequence.spilled is None, message, "its image is in the swap file")
         if sequence.behind:
             donor = self.sequences.get(message.donor)
             rule(donor is not None, message, "no such donor")
@@ -274,4 +273,4 @@ class FakeEngine:
             core.grow(sequence, sequence.image)
         core.extra += self.options.save
         sequence.saved, sequence.image, sequence.behind = False, 0, 0
-        return self._done(message.op, sequence)
+        return core.done(message.op, sequence)

@@ -49,7 +49,12 @@ class Measures:
         if order.batch * order.tokens > here.cells.free:
             self._done(core, f"no room for {order.batch} times {order.tokens} tokens")
             return None
+        full = order.fill * (len(took) // lease.TURN % 2)
+        if order.fill + order.batch > here.cells.free:
+            self._done(core, f"no room for {order.fill} cells")
+            return None
         ms = made.ms + made.each * (order.batch - 1) + made.prefill * (order.tokens - 1) * order.batch
+        ms += made.cell * (here.cells.highest + full)
         here.steps += 1
         return Plan(core, here.steps, ms / self._speed(order.threads), (), order.threads, order.cores)
 

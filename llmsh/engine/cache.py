@@ -1,28 +1,35 @@
-"""Which sequence holds which cells of which core: slots, the book, images, and cores made when wanted.
+"""Which sequence holds which cells of which core: slots, the layout, images, and cores made when wanted.
 
 It calls llama.cpp through core.py and knows no lease. What a sequence has `computed`, its `slot` and
-its `spans` are written here only.
+its `cells` are written here only.
 """
 
+from array import array
 from collections.abc import Callable
 
 from llmsh.abi.errors import Error
+from llmsh.abi.layout import Layout, order
 from llmsh.abi.lease import EXACT
-from llmsh.engine.book import Book, Span, check
 from llmsh.engine.core import SCRATCH, Core
 from llmsh.engine.sequence import Image, Sequence
 
 
 class Residents:
-    """One core with its free slots and its book."""
+    """One core with its free slots and its layout."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.book = Book()
+        self.layout = Layout(core.cells)
         self.free = list(range(core.slots - 1, -1, -1))
         self.scratch = list(range(core.slots, core.slots + SCRATCH))
-        self.holders: dict[int, list[Span]] = {}
-        """Slot to its spans."""
+        self.holders: dict[int, array[int]] = {}
+        """Slot to its cells, by position."""
+
+    def cut(self, sequence: Sequence, keep: int) -> None:
+        """The books of a sequence that has lost its cells from position `keep` on."""
+        self.layout.give(sequence.cells[keep:])
+        del sequence.cells[keep:]
+        sequence.computed = keep
 
 
 class Cache:
@@ -54,6 +61,11 @@ class Cache:
         found.core.no = self._steps.get(index, 0)
         return found
 
+    def highest(self, index: int) -> int:
+        """Cells of a core up to the highest one in use; 0 for one that is not made."""
+        home = self.cores.get(index)
+        return home.layout.highest if home is not None else 0
+
     def give_back(self, index: int) -> None:
         """A core that nobody holds anything of goes; it is made again when it is wanted."""
         home = self.cores.get(index)
@@ -70,11 +82,11 @@ class Cache:
         if not home.free:
             raise Error("EAGAIN", f"all {home.core.slots} slots of core {sequence.core} are taken")
         sequence.slot = home.free.pop()
-        home.holders[sequence.slot] = sequence.spans
+        home.holders[sequence.slot] = sequence.cells
 
     def grow(self, sequence: Sequence, end: int) -> None:
         """A step has computed the log before `end`."""
-        self.home(sequence).book.extend(sequence.spans, end - sequence.computed)
+        sequence.cells += self.home(sequence).layout.take(end - sequence.computed)
         sequence.computed = end
 
     def trim(self, sequence: Sequence, keep: int) -> None:
@@ -89,8 +101,7 @@ class Cache:
         if not home.core.remove(sequence.slot, keep):
             keep = 0
             home.core.remove(sequence.slot, 0)
-        home.book.cut(sequence.spans, keep, list(home.holders.values()))
-        sequence.computed = keep
+        home.cut(sequence, keep)
 
     def fork(self, parent: Sequence, child: Sequence) -> None:
         """Share what the parent has computed of the child's log, or its image. A cache that cannot share,
@@ -98,6 +109,7 @@ class Cache:
         if parent.saved >= 0:
             if len(child.log) == len(parent.log) and not parent.spilled:
                 child.image, child.saved, child.saved_at = parent.image, parent.saved, parent.saved_at
+                child.places = parent.places
             return
         end = min(parent.computed, len(child.log))
         if parent.slot is None or parent.exact or not self.share or end < 1:
@@ -111,7 +123,7 @@ class Cache:
         assert parent.slot is not None  # the caller looked
         assert child.slot is not None  # enter gave it
         home.core.share(parent.slot, child.slot, 0, end)
-        child.spans += home.book.share(parent.spans, end, list(home.holders.values()))
+        child.cells += home.layout.share(parent.cells[:end])
         child.computed = end
 
     def vacate(self, sequence: Sequence) -> None:
@@ -129,23 +141,24 @@ class Cache:
         assert sequence.slot is not None  # both callers looked
         home = self.home(sequence)
         home.core.remove(sequence.slot, 0)
-        home.book.cut(sequence.spans, 0, list(home.holders.values()))
+        home.cut(sequence, 0)
         del home.holders[sequence.slot]
         home.free.append(sequence.slot)
         home.free.sort(reverse=True)
-        sequence.slot, sequence.computed = None, 0
+        sequence.slot = None
 
     def save(self, sequence: Sequence, at: int = 0) -> str:
         """Move the cells from `at` on to an image, let go of those before; empty, or what is wrong."""
         if sequence.saved >= 0:
             return ""
-        image, computed = None, sequence.computed
+        image, computed, places = None, sequence.computed, order(sequence.cells[at:])
         if sequence.slot is not None and computed > at:
             image = self._image(self.home(sequence), sequence.slot, at)
             if not image.size:
                 return "the cells cannot be saved"
         self.leave(sequence)
         sequence.image, sequence.saved, sequence.saved_at = image, computed, min(at, computed)
+        sequence.places = places
         return ""
 
     def _image(self, home: Residents, slot: int, at: int) -> Image:
@@ -185,8 +198,8 @@ class Cache:
             if not self._put(home, sequence, image, at):
                 self._release(sequence)
                 return "no room for the image"
-            home.book.extend(sequence.spans, keep - at)
-            sequence.computed = keep
+            sequence.cells += home.layout.put(sequence.places)
+            home.cut(sequence, keep)
         sequence.forget_image()
         return ""
 
@@ -224,7 +237,7 @@ class Cache:
         """Faults of the books."""
         faults: list[str] = []
         for index, home in self.cores.items():
-            faults += [f"core {index}: {fault}" for fault in check(home.book.used, list(home.holders.values()))]
+            faults += [f"core {index}: {fault}" for fault in home.layout.check(home.holders.values())]
             if len(home.free) + len(home.holders) != home.core.slots:
                 faults.append(f"core {index}: {len(home.free)} slots free and {len(home.holders)} held")
         return faults

@@ -11,6 +11,8 @@ from llmsh.abi import lease
 from llmsh.abi.errors import Error
 from llmsh.engine.cache import Cache, Residents
 from llmsh.engine.channel import Channel
+from llmsh.engine.filling import SLOTS, empty, fill
+from llmsh.engine.sequence import Image
 
 TAKES_MAX = 64
 """Decodes of one measurement at most."""
@@ -31,6 +33,10 @@ class Job:
         """Seconds of CPU time of the whole engine during its decodes, and seconds of these."""
         self.home: Residents | None = None
         self.slots: list[int] = []
+        self.filled = False
+        """Whether the cache has more in it than it should, just now."""
+        self.seed: Image | None = None
+        """One cell, that the cache can be filled with."""
         self.no = self.rc = 0
         self.ms = 0.0
 
@@ -38,6 +44,11 @@ class Job:
     def over(self) -> bool:
         """Whether it has run for as long as it may."""
         return bool(self.took) and (time.perf_counter() >= self.until or len(self.took) >= TAKES_MAX)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next decode is one with a full cache."""
+        return self.order.fill > 0 and len(self.took) // lease.TURN % 2 > 0
 
 
 class Calibrator:
@@ -64,6 +75,7 @@ class Calibrator:
         """A MEASURE has come."""
         job, old = Job(order), self._jobs.pop(order.core, None)
         if old is not None:
+            _empty(old)
             self._done(old, "another began")
         if order.core != lease.EXACT and self._cache.exists(order.core):
             self._jobs[order.core] = job
@@ -78,6 +90,7 @@ class Calibrator:
         error = "gave way" if wanted and not job.took else "" if wanted or job.over else self._fill(job)
         if wanted or job.over or error:
             del self._jobs[core]
+            _empty(job)
             self._done(job, error)
             return None
         return job
@@ -92,18 +105,30 @@ class Calibrator:
             home = self._cache.cores[order.core]
         except Error as exc:
             return exc.detail
-        slots = (home.scratch + home.free)[: order.batch]
-        size = order.batch * order.tokens
+        slots = [slot for slot in home.scratch + home.free if not (order.fill and slot in home.scratch[-SLOTS:])]
+        slots, size = slots[: order.batch], order.batch * order.tokens
         if min(order.batch, order.tokens, order.threads) < 1 or size > home.core.batch.capacity:
             return f"no batch of {order.batch} times {order.tokens} tokens"
-        if len(slots) < order.batch or size > home.core.cells - home.book.used:
-            return f"no room for {order.batch} times {order.tokens} tokens"
+        more = order.fill + home.layout.highest - home.layout.used if order.fill else 0
+        if len(slots) < order.batch or size + more > home.layout.free:
+            return f"no room for {order.batch} times {order.tokens} tokens and {more} cells"
+        if not job.full:
+            _empty(job)
+        elif not job.filled:
+            job.filled = True
+            fill(home, job.seed, more)
         home.core.batch.clear()
         for i, slot in enumerate(slots):
             tokens = [(7 + 31 * i + 17 * j) % self._vocabulary for j in range(order.tokens)]
             home.core.batch.add(tokens, 0, slot, "last")
         job.home, job.slots = home, slots
         return ""
+
+    def clear(self, core: int) -> None:
+        """Messages are about to be obeyed: who comes into the cells finds them as the layout says."""
+        job = self._jobs.get(core)
+        if job is not None:
+            _empty(job)
 
     def decode(self, job: Job) -> None:
         """Do it; other cores do not wait for this."""
@@ -117,16 +142,18 @@ class Calibrator:
         """Empty the slots, and say how long it took."""
         home = job.home
         assert home is not None  # begin filled it
+        if job.order.fill and job.seed is None and not job.rc:
+            job.seed = home.core.save(job.slots[0])
         for slot in job.slots:
             home.core.remove(slot, 0)
-        busy = job.order.cores
-        self._channel.send(
-            lease.Step(home.core.index, job.no, round(job.ms, 3), [], [], home.book.used, job.order.threads, busy)
-        )
+        layout, ms = home.layout, round(job.ms, 3)
+        facts = (layout.used, job.order.threads, job.order.cores, layout.highest)
+        self._channel.send(lease.Step(home.core.index, job.no, ms, [], [], *facts))
         if job.rc == 0:
             job.took.append(job.ms)
             return
         del self._jobs[job.order.core]
+        _empty(job)
         self._done(job, "aborted" if job.rc == ABORTED else f"llama_decode returned {job.rc}")
 
     def _done(self, job: Job, error: str) -> None:
@@ -134,3 +161,10 @@ class Calibrator:
         wanted = job.passed * job.order.threads * job.order.cores
         share = min(1.0, round(job.ran / wanted, 3)) if wanted else 1.0
         self._channel.send(lease.Done(job.order.op, 0, 0, error, took, share))
+
+
+def _empty(job: Job) -> None:
+    """The cache as it was."""
+    if job.filled and job.home is not None:
+        job.filled = False
+        empty(job.home)

@@ -108,9 +108,10 @@ class Core:
             self._rows_at = address
         return self._rows[: self.batch.outputs]
 
-    def remove(self, slot: int, start: int) -> bool:
-        """Forget a slot's cells from position `start` on; False: this cache can only forget all."""
-        return bool(C.llama_memory_seq_rm(self._memory, slot, start, -1))
+    def remove(self, slot: int, start: int, end: int = -1) -> bool:
+        """Forget a slot's cells at positions start … end - 1; end -1: to the last. False: this cache can only
+        forget all."""
+        return bool(C.llama_memory_seq_rm(self._memory, slot, start, end))
 
     def share(self, source: int, target: int, start: int, end: int) -> None:
         """Let `target` hold the cells of `source` at positions start … end - 1 as well; end -1: to the last."""

@@ -117,6 +117,8 @@ class Loop:
                 continue
             self._deliver(self._routes.of(message), message, place)
         inbox = self._inboxes[place]
+        if inbox:
+            self._calibrator.clear(place)
         while inbox:
             message = inbox.popleft()
             if isinstance(message, lease.Threads):
@@ -124,6 +126,9 @@ class Loop:
                 continue
             if isinstance(message, lease.Measure):
                 self._calibrator.take(message)
+                continue
+            if isinstance(message, lease.Pack):
+                self._orders.pack(message)
                 continue
             there = self._routes.now(message.q, place)
             if there != place:  # it moved while this waited

@@ -13,6 +13,7 @@ from llmsh.engine.answer import Answer
 from llmsh.engine.cache import Cache
 from llmsh.engine.channel import Channel
 from llmsh.engine.model import Model
+from llmsh.engine.packing import pack
 from llmsh.engine.score import Scoring
 from llmsh.engine.sequence import Sequence, cut_spans
 
@@ -62,7 +63,7 @@ class Orders:
         """A message about a sequence that is not: an operation still has its DONE."""
         sys.stderr.write(f"engine: {type(message).__name__.lower()}: no sequence {message.q}\n")
         if isinstance(message, lease.Operation):
-            self._done(message.op, message.q, error="no such sequence")
+            self._done(message.op, -1, message.q, error="no such sequence")
 
     def end(self, sequence: Sequence, why: str, detail: str = "") -> None:
         """End a lease."""
@@ -70,8 +71,18 @@ class Orders:
         self._cache.vacate(sequence)
         self._channel.send(sequence.end(why, detail))
 
-    def _done(self, op: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None) -> None:
-        self._channel.send(lease.Done(op, q, cells, error, scores or []))
+    def _done(
+        self, op: int, core: int, q: int, cells: int = 0, error: str = "", scores: list[float] | None = None
+    ) -> None:
+        self._channel.send(lease.Done(op, q, cells, error, scores or [], core=core, highest=self._cache.highest(core)))
+
+    def pack(self, message: lease.Pack) -> None:
+        """Close holes of a core."""
+        began = time.perf_counter()
+        moved = pack(self._cache, message.core, message.most)
+        ms = round((time.perf_counter() - began) * 1000, 3)
+        highest = self._cache.highest(message.core)
+        self._channel.send(lease.Done(message.op, 0, moved, ms=ms, core=message.core, highest=highest))
 
     # Leases.
 
@@ -149,7 +160,7 @@ class Orders:
     def _operate(self, sequence: Sequence, message: lease.ToSequence) -> None:
         assert isinstance(message, lease.Operation)  # the rest is obeyed above
         if not sequence.quiet:
-            self._done(message.op, sequence.q, sequence.computed, "q is not quiet")
+            self._done(message.op, sequence.core, sequence.q, sequence.computed, "q is not quiet")
             return
         match message:
             case lease.Score():
@@ -158,13 +169,14 @@ class Orders:
             case lease.Cut():
                 error = self._cut(sequence, message.at)
             case _:
-                began = time.perf_counter()
+                began, core = time.perf_counter(), sequence.core
                 error = self._copy(sequence, message)
                 ms = round((time.perf_counter() - began) * 1000, 3)
                 size = sequence.image.nbytes if sequence.image is not None else 0
-                self._channel.send(lease.Done(message.op, sequence.q, sequence.computed, error, [], ms, size=size))
+                facts = {"size": size, "core": core, "highest": self._cache.highest(core)}
+                self._channel.send(lease.Done(message.op, sequence.q, sequence.computed, error, [], ms, **facts))
                 return
-        self._done(message.op, sequence.q, sequence.computed, error)
+        self._done(message.op, sequence.core, sequence.q, sequence.computed, error)
 
     def _copy(self, sequence: Sequence, message: lease.Operation) -> str:
         """What copies cells from or to an image; empty, or what is wrong."""
@@ -206,7 +218,7 @@ class Orders:
             except Error as exc:
                 error = exc.detail
         if error:
-            self._done(message.op, sequence.q, sequence.computed, error)
+            self._done(message.op, sequence.core, sequence.q, sequence.computed, error)
             return
         sequence.scoring = Scoring(message.op, message.labels)
         self._begin(sequence)
@@ -219,11 +231,12 @@ class Orders:
         self.working.pop(sequence.q, None)
         self._cache.trim(sequence, max(0, len(sequence.log) - 1))
         self._cache.vacate(sequence)
-        self._done(scoring.op, sequence.q, sequence.computed, error, [] if error else scoring.scores)
+        scores = [] if error else scoring.scores
+        self._done(scoring.op, sequence.core, sequence.q, sequence.computed, error, scores)
 
     def _fork(self, sequence: Sequence, message: lease.Fork) -> None:
         if not 0 <= message.at <= len(sequence.log) or message.q2 in self.sequences:
-            self._done(message.op, message.q2, 0, f"fork at {message.at}, the log is {len(sequence.log)} long")
+            self._done(message.op, -1, message.q2, 0, f"fork at {message.at}, the log is {len(sequence.log)} long")
             return
         child = Sequence(message.q2, sequence.core, sequence.exact)
         child.log = sequence.log[: message.at]
@@ -238,9 +251,9 @@ class Orders:
         self.working.pop(sequence.q, None)
         scoring = sequence.scoring
         if scoring is not None:
-            self._done(scoring.op, sequence.q, error="dropped")
+            self._done(scoring.op, -1, sequence.q, error="dropped")
         sequence.drop_answer()
         self._cache.leave(sequence)
         del self.sequences[sequence.q]
         self._cache.shrink(self.sequences)
-        self._done(op, sequence.q)
+        self._done(op, sequence.core, sequence.q)

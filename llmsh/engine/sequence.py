@@ -4,12 +4,13 @@ concern a single sequence are here.
 It calls no llama.cpp and sends nothing: it says what has become of a message.
 """
 
+import collections.abc
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llmsh.abi import lease
-from llmsh.engine.book import Span
 from llmsh.engine.score import Scoring
 
 if TYPE_CHECKING:  # an answer's grammar loads llama.cpp, which the rules of leases do not need
@@ -35,7 +36,8 @@ class Sequence:
         """Spans of an exact log that are computed one token a decode, before `fed`."""
         self.computed = 0
         """Cells hold the log before this position."""
-        self.spans: list[Span] = []
+        self.cells: array[int] = array("i")
+        """Which they are, by position."""
         self.slot: int | None = None
         self.image: Image | None = None
         self.saved = -1
@@ -44,6 +46,8 @@ class Sequence:
         """Bytes of the image when it is in the swap file, 0 otherwise."""
         self.saved_at = 0
         """Where it begins: what is before is shared with others."""
+        self.places: collections.abc.Sequence[int] = ()
+        """In which order the image has its cells, counted from there."""
         self.answer: Answer | None = None
         self.upto: int | None = None
         self.pace = 0.0
@@ -98,7 +102,7 @@ class Sequence:
 
     def forget_image(self) -> None:
         """It is not saved."""
-        self.image, self.saved, self.saved_at, self.spilled = None, -1, 0, 0
+        self.image, self.saved, self.saved_at, self.spilled, self.places = None, -1, 0, 0, ()
 
     def drop_answer(self) -> None:
         """The answer is over, or another begins."""

@@ -4,6 +4,7 @@ Samplers advance only after llama_decode returned 0. It decides nothing: who may
 leases, what is computed by plan.py.
 """
 
+from array import array
 from collections import defaultdict
 
 import numpy as np
@@ -130,6 +131,7 @@ class Stepper:
         made: list[lease.Row] = []
         fed: list[tuple[int, int]] = []
         ends: list[tuple[Sequence, str]] = []
+        labels = array("i")
         for work, row in zip(works, step.rows, strict=True):
             sequence = work.sequence
             sequence.alone = False
@@ -137,6 +139,7 @@ class Stepper:
             if inputs > 0:
                 fed.append((sequence.q, inputs))
             self._cache.grow(sequence, work.end)
+            labels += home.layout.take(sum(len(part.tokens) for part in work.parts))
             if sequence.scoring is not None:
                 self._score(work, logits[row:])
             elif work.row:
@@ -144,12 +147,14 @@ class Stepper:
             else:
                 ends.append((sequence, ""))
         self._clean(home)
+        home.layout.give(labels)
         self._tell(step, made, fed)
         self._after(works, ends)
 
     def _tell(self, step: Planned, made: list[lease.Row], fed: list[tuple[int, int]]) -> None:
-        home, ms = step.home, round(step.ms, 3)
-        self._channel.send(lease.Step(home.core.index, step.no, ms, made, fed, home.book.used, step.threads, step.busy))
+        core, layout, ms = step.home.core, step.home.layout, round(step.ms, 3)
+        facts = (layout.used, step.threads, step.busy, layout.highest)
+        self._channel.send(lease.Step(core.index, step.no, ms, made, fed, *facts))
 
     def _sample(self, sequence: Sequence, row: Floats, made: list[lease.Row]) -> str:
         """The next token of a sequence; why its lease ends by it, or empty."""

@@ -30,7 +30,7 @@ class Owner(Protocol):
 def stepped(core: Owner, step: Step) -> None:
     """One decode: append, charge, deliver. Its time is divided by the work of each: a token made, or what
     tokens of input cost as measured."""
-    core.steps = core.cells.now = step.no
+    core.steps, core.cells.highest = step.no, step.highest
     core.heard = core.port.now()
     core.pace.saw(step)
     cost = core.port.input_cost

@@ -6,7 +6,9 @@ Fields: abi/records.py. A device that is given up leaves its counters here.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from llmsh.abi.lease import EXACT
 from llmsh.abi.states import DISK, RUN
+from llmsh.kernel.packing import idle
 
 if TYPE_CHECKING:
     from llmsh.kernel.host import Host
@@ -36,12 +38,27 @@ class Past:
         return dict(zip(COUNTERS, sums, strict=True))
 
 
+def taxes(host: "Host") -> list[dict[str, Any]]:
+    """See abi.records.CORES: of each core that processes are dealt out to, and of EXACT while it is in use."""
+    return [
+        {
+            "core": index,
+            "used": core.cells.used,
+            "highest": core.cells.highest,
+            "tax_ms": round(idle(core) * core.residence.tax.rent, 3),
+        }
+        for index, core in sorted(host.cores.items())
+        if index != EXACT or core.cells.used
+    ]
+
+
 def record(kernel: "Kernel") -> dict[str, Any]:
     """The record of vmstat."""
     hosts = kernel.hosts.values()
     states = [process.state for process in kernel.table]
     used = sum(core.cells.used for host in hosts for core in host.cores.values())
     total = sum(host.capacity for host in hosts)
+    cores = [core for host in hosts for core in taxes(host)]
     return {
         "up_ms": round((kernel.clock.now() - kernel.began) * 1000),
         "runnable": states.count(RUN),
@@ -49,5 +66,7 @@ def record(kernel: "Kernel") -> dict[str, Any]:
         "swap": sum(stream.image for host in hosts for stream in host.members),
         "used": used,
         "free": total - used,
+        "highest": sum(core["highest"] for core in cores),
+        "tax_ms": max((core["tax_ms"] for core in cores), default=0.0),
         **kernel.past.totals(hosts),
     }

@@ -67,6 +67,11 @@ class Calibration:
         """Points to be measured again: how often they were, and when."""
 
     @property
+    def threads(self) -> int:
+        """Those of the first point: a core alone."""
+        return self._wanted[0].threads
+
+    @property
     def complete(self) -> bool:
         """Whether all is known that can be; some of it may be doubtful."""
         return self._unknown() is None

@@ -17,8 +17,10 @@ class Cells:
         self.capacity = capacity
         self.sequences = sequences
         self.used = 0
-        self.now = 0
-        """The core's last step, for `touched`."""
+        self.highest = 0
+        """Cells up to the highest one in use, as the engine last said. What is only reserved counts in `used`."""
+        self.now = 0.0
+        """Tokens that the core's steps have made so far, for `touched`; one of input counts less."""
         self._residents: OrderedDict[Holder, None] = OrderedDict()
         self._leaving: dict[int, int] = {}
 
@@ -98,7 +100,7 @@ class Cells:
             holder.held = 0
         self._residents.clear()
         self._leaving.clear()
-        self.used = 0
+        self.used = self.highest = 0
 
     def check(self) -> list[str]:
         """Faults in the books."""

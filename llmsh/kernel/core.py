@@ -262,7 +262,7 @@ class Core:
     def step(self, step: Step) -> None:
         """One decode has been made."""
         account.stepped(self, step)
-        self.residence.stepped()
+        self.residence.stepped(step)
         if len(self.leased) > self.seating.seats:
             self.unseat()
 
@@ -309,6 +309,7 @@ class Core:
         self.scoring.clear()
         self.steps = 0
         self.residence.void()
+        self.residence.packing.void()
         self.sharing.void()
         self.cells.void()
         return caught

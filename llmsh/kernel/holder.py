@@ -40,8 +40,8 @@ class Holder:
         """Own cells' worth of tokens saved outside the cache; then none is held."""
         self.indexed: tuple[Branch, bytes] | None = None
         """Where others find it. Written by prefixes."""
-        self.touched = 0
-        """The core's step at which somebody last had use of it."""
+        self.touched = 0.0
+        """How far the core was (see Cells.now) when somebody last had use of it."""
 
     def __len__(self) -> int:
         return len(self.log)

@@ -390,6 +390,8 @@ class Host(Party):
 
     def _done(self, message: Done) -> None:
         holder = self._ops.of(message.op)
+        if message.core in self.cores:
+            self.cores[message.core].cells.highest = message.highest
         if self.tuning.done(message) or holder is None:
             self.dropped += holder is None and message.op > 0
             return

@@ -1,6 +1,6 @@
 """Slices of measuring on one device: when nobody wants anything, and given up at once when somebody does.
 
-What is measured is calibration.py's to say. It knows cores by number, and no stream.
+What is measured is calibration.py's and renting.py's to say. It knows cores by number, and no stream.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,6 +10,8 @@ from llmsh.abi.lease import Done, Measure, Step
 from llmsh.kernel.calibration import SLICE_MS, Calibration
 from llmsh.kernel.clock import Timer
 from llmsh.kernel.rates import Point
+from llmsh.kernel.renting import SLICE_MS as RENT_MS
+from llmsh.kernel.renting import Renting
 
 if TYPE_CHECKING:
     from llmsh.kernel.host import Host
@@ -29,13 +31,17 @@ class Measuring:
         peers: Callable[[], "Iterable[Measuring]"],
         watch: Callable[[], None],
         learnt: Callable[[], None],
+        renting: Renting,
     ) -> None:
         self.calibration = calibration
+        self.renting = renting
         self._host = host
         self._peers = peers
         self._watch = watch
         self._learnt = learnt
         self._point: Point | None = None
+        self._rents = False
+        """Whether the slice under way is one of renting's."""
         self._owed: dict[int, list[float]] = {}
         """Operations of the slice under way: what has come of each."""
         self._error = ""
@@ -62,7 +68,7 @@ class Measuring:
 
     def soon(self) -> None:
         """Measure what there is to measure, once it is quiet."""
-        wait = self.calibration.wait(self._host.now())
+        wait = 0.0 if self.renting.wanted else self.calibration.wait(self._host.now())
         if self._timer is None and wait is not None:
             self._timer = self._host.clock.call_later(max(QUIET_S, wait), self._look)
 
@@ -85,6 +91,9 @@ class Measuring:
     def _next(self) -> None:
         """Begin the next slice, on as many cores as it is about, or wait until it is quiet."""
         point = self.calibration.next(self._host.now())
+        self._rents = point is None and self.renting.wanted
+        if self._rents:
+            point = self.renting.point
         if self._host.closing:
             return
         if point is None or not self._quiet():
@@ -93,7 +102,8 @@ class Measuring:
         self._point, self._error, self._share, self._yielding = point, "", 1.0, False
         for core in range(point.cores):
             self._op -= 1  # streams' operations are above 0
-            order = Measure(core, point.cores, point.threads, point.batch, point.tokens, SLICE_MS, self._op)
+            ms, fill = (RENT_MS, self.renting.fill) if self._rents else (SLICE_MS, 0)
+            order = Measure(core, point.cores, point.threads, point.batch, point.tokens, ms, self._op, fill)
             self._host.post(order)
             self._owed[self._op] = []
         self._watch()
@@ -120,6 +130,9 @@ class Measuring:
         if all(self._owed.values()):
             took, point = [*self._owed.values()], self._point
             self._owed.clear()
-            self.calibration.ended(point, took, self._error, self._host.now(), self._share)
+            if self._rents:
+                self.renting.ended(took[0], self._error, self._share)
+            else:
+                self.calibration.ended(point, took, self._error, self._host.now(), self._share)
             self._learnt()
             self._next()

@@ -62,6 +62,8 @@ class Rates:
         self.corrections: dict[Point, Correction] = {}
         """Of each point besides."""
         self.spent_ms = 0.0
+        self.rent: float | None = None
+        """Milliseconds that a cell adds to a step of one token, whoever has it; None: not known."""
         self.made = made
         self.doubtful: set[Point] = set()
         """Points that were measured while something disturbed the machine."""
@@ -159,7 +161,8 @@ class Rates:
         """The table without its corrections: those are of the moment."""
         points = [[*point, round(ms, 3)] for point, ms in sorted(self.ms.items())]
         return {"version": VERSION, "made": self.made, "spent_ms": round(self.spent_ms, 1), "points": points} | {
-            "doubtful": [list(point) for point in sorted(self.doubtful)]
+            "doubtful": [list(point) for point in sorted(self.doubtful)],
+            "rent": None if self.rent is None else round(self.rent, 7),
         }
 
 
@@ -175,6 +178,10 @@ def restored(record: Any) -> Rates:
             if not all(type(each) is int and 0 < each <= 4096 for each in point) or not 0 < float(ms) < 1e9:
                 raise Broken(f"no such point: {sizes} {ms}")
             rates.ms[point] = float(ms)
+        rent = record.get("rent")
+        if rent is not None and not 0 <= float(rent) < 1:
+            raise Broken(f"no such rent: {rent}")
+        rates.rent = None if rent is None else float(rent)
         rates.doubtful = {Point(*sizes) for sizes in record.get("doubtful", ())} & rates.ms.keys()
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise Broken(str(exc) if isinstance(exc, Broken) else f"no table: {exc}") from None

@@ -8,10 +8,11 @@ decides nothing about who is needy; the core's rank does.
 from collections.abc import Iterator
 from typing import Protocol
 
-from llmsh.abi.lease import Save
+from llmsh.abi.lease import Save, Step
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.packing import Packing
 from llmsh.kernel.port import Port
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sharing import Need, Sharing
@@ -22,6 +23,7 @@ from llmsh.kernel.tax import Tax
 class Owner(Protocol):
     """The core whose cells these are."""
 
+    index: int
     port: Port
     cells: Cells
     queue: RunQueue
@@ -44,6 +46,7 @@ class Residence:
     def __init__(self, core: Owner, tax: Tax) -> None:
         self.core = core
         self.tax = tax
+        self.packing = Packing(core, tax)
         self.claimant: Stream | None = None
         self.claimed = Need(0, 0)
         self.doomed: set[Stream] = set()
@@ -155,11 +158,18 @@ class Residence:
         elif isinstance(holder, Keeper):
             self.core.sharing.lose(holder)
 
-    def stepped(self) -> None:
-        """A step was made: whoever lies idle for longer than it pays leaves the cells.
+    def stepped(self, step: Step) -> None:
+        """A step was made: whoever lies idle for longer than it pays leaves the cells, and holes are closed. Every
+        token of a step pays, one of input as much less as it costs less.
 
         One is looked at a step, the least recently used; who is in use goes to the end of the line."""
         cells = self.core.cells
+        fed = sum(count for _, count in step.fed)
+        tokens = len(step.rows) + fed * self.core.port.input_cost
+        if not tokens:
+            return  # a measurement, while nobody runs
+        cells.now += tokens
+        self.packing.stepped(step.used, tokens)
         holder = cells.oldest
         if holder is None:
             return

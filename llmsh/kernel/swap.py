@@ -94,9 +94,12 @@ class Swap:
 
     def done(self, holder: Holder, message: Done) -> None:
         """An operation of a holder has ended."""
-        if not message.q:  # of a call, all of whose images are on their way still
+        if not message.q and message.core < 0:  # of a call, all of whose images are on their way still
             if not message.error:
                 self.restore.moved(self._call[0].write, sum(each.size for each in self._call), message.ms)
+            return
+        if not message.q:  # what was moved to close a hole went there and back
+            self.tax.copied(message.cells, message.ms / 2)
             return
         self.tax.copied(max(0, message.cells - holder.shared) or holder.image, message.ms)
         if message.size and holder.image and holder.q == message.q and holder not in self._placed:

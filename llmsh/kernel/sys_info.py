@@ -78,8 +78,12 @@ def sys_lsdev(kernel: "Kernel", call: Trap) -> None:
     """lsdev(2)"""
     found = [rows.device(kernel, model, host) for model, host in kernel.hosts.items()]
     if call["long"]:
-        for row, host in zip(found, kernel.hosts.values(), strict=True):
-            row["rates"] = host.tuning.record() | {"restore": host.swap.restore.record()}
+        hosts = kernel.hosts.values()
+        more = [
+            {"rates": host.tuning.record() | {"restore": host.swap.restore.record()}, "layout": activity.taxes(host)}
+            for host in hosts
+        ]
+        found = [row | each for row, each in zip(found, more, strict=True)]
     call.ok({"rows": found})
 
 

@@ -16,6 +16,8 @@ from llmsh.kernel.configuration import Configuration, Limits, better
 from llmsh.kernel.measuring import Measuring
 from llmsh.kernel.meter import Meter
 from llmsh.kernel.rates import INPUT_COST, Rates
+from llmsh.kernel.renting import Renting
+from llmsh.kernel.tax import RENT_MS
 
 __all__ = ["INPUT_COST", "Shelf", "Tuning"]
 
@@ -100,7 +102,7 @@ class Tuning:
     @property
     def complete(self) -> bool:
         """Whether there is nothing more to measure; what takes too long stays unknown."""
-        return self.measures is not None and self.measures.calibration.complete
+        return self.measures is not None and self.measures.calibration.complete and not self.measures.renting.wanted
 
     @property
     def limits(self) -> Limits:
@@ -131,7 +133,8 @@ class Tuning:
         else:
             self.measures.stop()
         calibration = Calibration(self.rates, self.limits, self._host.now())
-        self.measures = Measuring(self._host, calibration, self._others, self._watch, self._learnt)
+        renting = Renting(self.rates, self._host.facts.cells if self._host.facts.share else 0, calibration.threads)
+        self.measures = Measuring(self._host, calibration, self._others, self._watch, self._learnt, renting)
         self._learnt()
         self.measures.soon()
 
@@ -170,6 +173,7 @@ class Tuning:
 
     def _learnt(self) -> None:
         self._host.input_cost = self.rates.input_cost(self._host.now())
+        self._host.swap.tax.rent = RENT_MS if self.rates.rent is None else self.rates.rent
         if self.complete:
             self._keep()
 
@@ -272,6 +276,7 @@ class Tuning:
             "wanted": wanted,
             "complete": self.complete and not self.measuring,
             "input_cost": round(self._host.input_cost, 4),
+            "rent": self.rates.rent,
             "changes": self.changes,
             "chosen": self.configuration._asdict() if self.configuration is not None else None,
             "points": [

@@ -47,11 +47,14 @@ def test_long_shows_rates_and_what_was_chosen(daemon: Daemon) -> None:
     while not json.loads(llmsh("lsdev", "-l", "--json").stdout)["rates"]["complete"]:
         llmsh("vmstat", "0.2", "2")
     llmsh("run", "--max-tokens", "3", "ask", "x")
-    device, chosen, back, cost, head, row = llmsh("lsdev", "-l").stdout.splitlines()
+    device, chosen, back, rent, core, cost, head, row = llmsh("lsdev", "-l").stdout.splitlines()
     assert "11 of 11 points measured" in device
     assert chosen.startswith("chosen: 1 cores of 1 threads (1 for input), 1 sequences a step")
     assert back.startswith("a token comes back in 0.001")
     assert back.endswith("swap file: - MB/s written, - MB/s read")
+    assert rent == "a cell below the highest one costs 0 ns a token, whoever has it"
+    assert core.startswith("core 0: ")
+    assert core.endswith("tax 0.00 ms a step")
     assert cost.startswith("input costs 0.0")
     assert head.split()[:4] == ["cores", "threads", "1", "2"]
     assert row.split()[:2] == ["*1", "1"]

@@ -8,16 +8,17 @@ import pytest
 from llmsh.abi.records import VMSTAT
 from tests.support.client import NO_SPACE, into_full, llmsh, refused
 
-NOW = {"runnable", "blocked", "swap", "used", "free"}
+NOW = {"runnable", "blocked", "swap", "used", "free", "highest", "tax_ms"}
 
 
 @pytest.mark.usefixtures("shared")
 def test_lines_and_records() -> None:
     llmsh("run", "--max-tokens", "30", "ask", "x")
     groups, names, first = llmsh("vmstat").stdout.splitlines()
-    assert groups.split() == ["procs", "-----------cells------------", "-----swap------", "----tokens----", "-steps"]
-    row = dict(zip(names.split(), map(int, first.split()), strict=True))
+    assert [group.strip("-") for group in groups.split()] == ["procs", "cells", "swap", "tokens", "steps"]
+    row = dict(zip(names.split(), map(float, first.split()), strict=True))
     assert row["used"] + row["free"] > 0
+    assert row["highest"] <= row["used"] + row["free"]
     assert (row["r"], row["b"]) == (0, 0)
     # The first record is since the start, the second since the first.
     since, after = map(json.loads, llmsh("vmstat", "--json", "0.05", "2").stdout.splitlines())
@@ -35,11 +36,11 @@ def test_headers_come_again_and_times_with_t() -> None:
     assert len(lines) == 34
     once = llmsh("vmstat", "-n", "-t", "0.001", "30").stdout.splitlines()
     assert len(once) == 32
-    assert all(len(line.split()) == 12 for line in once[2:])
+    assert all(len(line.split()) == 14 for line in once[2:])
 
 
 def test_an_empty_machine_does_nothing(xdg: Path) -> None:
-    assert set(llmsh("vmstat").stdout.splitlines()[2].split()) == {"0"}
+    assert set(map(float, llmsh("vmstat").stdout.splitlines()[2].split())) == {0}
     assert set(json.loads(llmsh("vmstat", "--json").stdout).values()) == {0}
 
 

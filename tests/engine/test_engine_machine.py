@@ -35,6 +35,7 @@ from llmsh.engine.orders import Orders
 from llmsh.engine.sequence import Sequence
 from llmsh.engine.step import Stepper
 from tests.support import tinykinds
+from tests.support.cachelog import CacheLog, watch
 from tests.support.tinymodel import make
 
 CELLS = 256
@@ -59,6 +60,7 @@ class Machine(RuleBasedStateMachine):
     """A kernel that may say anything; `halted` and `open` are what it has heard."""
 
     kind: ClassVar[str] = ""
+    log: ClassVar[CacheLog]
 
     @initialize()
     def start(self) -> None:
@@ -90,7 +92,7 @@ class Machine(RuleBasedStateMachine):
                 self.say(lease.Drop(q, self.op()))
             self.hear()
             assert self.ops == set()
-            assert [home.book.used for home in self.cache.cores.values()] == [0] * len(self.cache.cores)
+            assert [home.layout.used for home in self.cache.cores.values()] == [0] * len(self.cache.cores)
             assert lease.EXACT not in self.cache.cores
         finally:
             for home in self.cache.cores.values():
@@ -226,6 +228,19 @@ class Machine(RuleBasedStateMachine):
         self.hear()
         assert sequence.core == (core if quiet and lease.EXACT not in (before, core) else before)
 
+    @rule(core=st.sampled_from(CORES), most=st.integers(1, 40))
+    def pack(self, core: int, most: int) -> None:
+        """What does not lie as low as it could; all of it, if it may."""
+        home = self.cache.cores.get(core)
+        before = home.layout.highest if home is not None else 0
+        self.orders.pack(lease.Pack(core, most, self.op()))
+        self.hear()
+        if home is not None:
+            high = before - home.layout.used
+            assert home.layout.highest <= before
+            if core != lease.EXACT and self.cache.share and high <= most:
+                assert home.layout.highest == home.layout.used
+
     @rule(core=st.sampled_from(CORES), aborted=st.booleans(), times=st.integers(1, 4))
     def step(self, core: int, aborted: bool, times: int) -> None:
         for _ in range(times):
@@ -257,15 +272,19 @@ class Machine(RuleBasedStateMachine):
             memory = C.llama_get_memory(home.core.handle)
             for slot in (*home.free, *home.scratch):
                 assert C.llama_memory_seq_pos_max(memory, slot) == -1
+            for seen in self.log.probe(home.core, home.scratch[0])[:1]:
+                assert (home.layout.highest, home.layout.used) == seen
 
 
 @pytest.mark.llama
 @pytest.mark.parametrize("kind", ["", *tinykinds.KINDS])
 def test_messages_in_any_order_leave_the_books_right(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machine, "kind", kind)
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    with watch(monkeypatch) as log:
+        monkeypatch.setattr(Machine, "log", log, raising=False)
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            ),
+        )

@@ -219,7 +219,7 @@ def test_a_fast_disk_is_used_and_nothing_is_computed_again() -> None:
 def test_a_slow_disk_is_tried_and_left_alone() -> None:
     m, transfers, computed = woken(disk=5.0, prefill=0.2)
     assert 1 <= len(transfers) <= 4
-    assert computed > 6 * 150
+    assert computed > 4 * 150
     assert m.kernel.hosts["fake"].swap.restore.record()["write_ms"] > 50 * FILE_MS
 
 

@@ -79,6 +79,18 @@ def test_all_is_measured_in_the_background_and_kept() -> None:
     made.sound()
 
 
+def test_whoever_lies_idle_stays_while_the_machine_is_measured() -> None:
+    made = machine(Shelf())
+    client = made.client()
+    pid = client.run("ask", "x" * 600, params={"max_tokens": 3})
+    made.clock.run_until(lambda: client.exited(pid) is not None)
+    made.go(0.1)
+    used = client.call("vmstat")["used"]
+    assert used > 600
+    measured(made)
+    assert client.call("vmstat")["used"] == used
+
+
 def test_what_was_kept_is_not_measured_again() -> None:
     shelf = Shelf()
     measured(machine(shelf))

@@ -14,6 +14,7 @@ from llmsh.drivers.fakecore import Options
 from llmsh.kernel.requests import ASKS_MAX, LOST
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.tax import BLOCK, RENT_MS
 
 from .machine import Client, Machine
 from .undisturbed import Job, end_of, undisturbed
@@ -136,6 +137,13 @@ class Leases(RuleBasedStateMachine):
         if process is not None and 1 in process.outlets:
             self.forced.add(pid)
             client.post("close", pid=pid, fd=1)
+
+    @rule(rent=st.sampled_from((RENT_MS, 0.01, 1.0)))
+    def price(self, rent: float) -> None:
+        """To lie idle, and holes, cost so much from now on: many leave and come back, and are moved."""
+        for host in self.machine.kernel.hosts.values():
+            host.swap.tax.rent = rent
+            host.swap.tax.block = 1 if rent > RENT_MS else BLOCK
 
     @rule(policy=st.sampled_from(tuple(POLICIES)))
     def switch(self, policy: str) -> None:
