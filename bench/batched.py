@@ -17,7 +17,7 @@ from statistics import median
 
 from bench import prose, stats
 from bench.crowd import Crowd
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.jobs import Jobs
 from bench.pairs import alternate
 from bench.peer import AS_AN_ENGINE, find
@@ -100,8 +100,9 @@ def rows(place: Place) -> Iterator[Row]:
     """A row for each number of requests."""
     command, draw = program(), random.Random(TOKENS)
     counts = COUNTS if place.scale else SHORT_COUNTS
-    with Daemon(place.model, **place.keys(batch=max(COUNTS))) as daemon, closing(daemon.connect()) as conn:
+    with Daemon(place.model, **place.keys(calibrate="true")) as daemon, closing(daemon.connect()) as conn:
         conn.call("load", model=place.model)
+        measured(conn)
         jobs = Jobs(conn)
         for count in counts:
             ours(jobs, count, draw)

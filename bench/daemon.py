@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import Self
 
@@ -29,6 +30,8 @@ FOLDERS = {
     "XDG_DATA_HOME": "data",
 }
 
+MEASURED_S = 60.0
+"""In which the rates are known, on a machine that nobody else uses."""
 FIXED = {"calibrate": "false"}
 """A row that does not ask for it is not to be disturbed by measurements of rates."""
 
@@ -112,3 +115,14 @@ class Daemon:
         conn = Connection(self.socket())
         conn.call("hello", major=MAJOR, minor=MINOR, build=BUILD)
         return conn
+
+
+def measured(conn: Connection) -> None:
+    """Wait until the daemon has measured its rates, unless it was told not to. Raises Skipped."""
+    until = time.monotonic() + MEASURED_S
+    while time.monotonic() < until:
+        rates = conn.call("lsdev", long=True)[0]["rows"][0]["rates"]
+        if rates["complete"] or not rates["wanted"]:
+            return
+        time.sleep(0.2)  # it measures when nobody asks
+    raise Skipped(f"the rates are not known after {MEASURED_S:.0f} s")

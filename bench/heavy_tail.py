@@ -14,7 +14,7 @@ from statistics import fmean, median
 
 from bench import arrivals, lengths, prose, stats
 from bench.arrivals import Arrival
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.jobs import Job, Jobs, density
 from bench.pairs import alternate
 from bench.peer import Answer, LlamaServer
@@ -62,12 +62,13 @@ def rows(place: Place) -> Iterator[Row]:
     """Mean, p99, and p99 of the short."""
     count = place.pick(SHORT_COUNT, COUNT)
     with (
-        Daemon(place.model, **place.keys()) as daemon,
+        Daemon(place.model, **place.keys(calibrate="true")) as daemon,
         open(os.path.join(daemon.folder, "peer"), "wb") as log,
         LlamaServer(place.model, cores(), CELLS, SLOTS, log) as server,
         closing(daemon.connect()) as conn,
     ):
         conn.call("load", model=place.model)
+        measured(conn)
         jobs = Jobs(conn)
         arrivals.ours(jobs, requests(SLOTS, 0.0, 0))
         arrivals.theirs(server, requests(SLOTS, 0.0, 0))

@@ -16,7 +16,7 @@ from statistics import median
 from bench import arrivals, prose, stats
 from bench.arrivals import Arrival
 from bench.crowd import Crowd
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.guest import Guest
 from bench.jobs import Jobs, density
 from bench.pairs import alternate
@@ -111,13 +111,14 @@ def lasting(jobs: Jobs, scene: Scene) -> int:
 def rows(place: Place) -> Iterator[Row]:
     """Time to first token, p50 and p99, and total tokens a second."""
     with (
-        Daemon(place.model, **place.keys()) as daemon,
+        Daemon(place.model, **place.keys(calibrate="true")) as daemon,
         open(os.path.join(daemon.folder, "peer"), "wb") as log,
         LlamaServer(place.model, cores(), CELLS, SLOTS, log) as server,
         closing(daemon.connect()) as conn,
         Guest(daemon, terminal=True) as person,
     ):
         conn.call("load", model=place.model)
+        measured(conn)
         jobs = Jobs(conn)
         scene = Scene(place.pick(SHORT_QUESTIONS, QUESTIONS), place.pick(SHORT_JOB, JOB), density(conn))
         scene.tokens = max(scene.tokens, lasting(jobs, scene))

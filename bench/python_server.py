@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 from bench import batched, prose, stats
 from bench.crowd import Crowd
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.jobs import Jobs
 from bench.pairs import alternate
 from bench.peer import AS_AN_ENGINE, START_S, free_port
@@ -100,12 +100,13 @@ def rows(place: Place) -> Iterator[Row]:
     draw = random.Random(CELLS)
     interpreter()
     with (
-        Daemon(place.model, **place.keys()) as daemon,
+        Daemon(place.model, **place.keys(calibrate="true")) as daemon,
         closing(daemon.connect()) as conn,
         tempfile.NamedTemporaryFile() as log,
         Server(place.model, cores(), log.file) as server,
     ):
         conn.call("load", model=place.model)
+        measured(conn)
         jobs = Jobs(conn)
         for count in COUNTS:
             batched.ours(jobs, count, draw)

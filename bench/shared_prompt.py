@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from bench import prose, stats
 from bench.crowd import Crowd
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.jobs import Jobs, density, memory, ps
 from bench.pairs import alternate
 from bench.peer import LlamaServer
@@ -44,10 +44,11 @@ def ours(place: Place, system: str, texts: list[str]) -> Ours:
     """In a fresh daemon."""
     unit = f'kind = "prompt"\ndescription = "of the bench"\nraw = true\nsystem = "{system}"\n'
     with (
-        Daemon(place.model, {"many": unit}, **place.keys(cells=CELLS)) as daemon,
+        Daemon(place.model, {"many": unit}, **place.keys(cells=CELLS, calibrate="true")) as daemon,
         closing(daemon.connect()) as conn,
     ):
         conn.call("load", model=place.model)
+        measured(conn)
         jobs = Jobs(conn)
         started = [jobs.start(text, ANSWER, agent="many") for text in texts]
         jobs.until(lambda: all(job.first or job.ended for job in started))

@@ -11,22 +11,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from statistics import median
-from typing import Any
 
 from bench import stats
-from bench.daemon import Daemon
+from bench.daemon import Daemon, measured
 from bench.overhead import Run
 from bench.peer import LlamaServer
 from bench.place import CELLS, Place
-from bench.row import Row, Skipped, judged
+from bench.row import Row, judged
 from llmsh.lib.conn import Connection
 
 TARGETS = {1: 0.97, 2: 1.3, 4: 1.0, 8: 1.0, 16: 1.0, 32: 1.0}
 """What is asked for, by requests at once."""
 TOKENS = 48
 PAIRS = 6
-MEASURED_S = 60.0
-"""In which the rates are known, on a machine that nobody else uses."""
 TEXT = "{}. The harbour was quiet, and an old man counted the nets that had come in with the tide."
 
 
@@ -54,17 +51,6 @@ def theirs(server: LlamaServer, count: int, first: int) -> float:
     with ThreadPoolExecutor(count) as pool:
         made = sum(pool.map(ask, range(first, first + count)))
     return made / (time.perf_counter() - began)
-
-
-def measured(conn: Connection) -> dict[str, Any]:
-    """Wait until the daemon has measured its rates; its device. Raises Skipped."""
-    until = time.monotonic() + MEASURED_S
-    while time.monotonic() < until:
-        device: dict[str, Any] = conn.call("lsdev", long=True)[0]["rows"][0]
-        if device["rates"]["complete"]:
-            return device
-        time.sleep(0.2)  # it measures when nobody asks
-    raise Skipped(f"the rates are not known after {MEASURED_S:.0f} s")
 
 
 def rows(place: Place) -> Iterator[Row]:
