@@ -1,7 +1,7 @@
 """What a core's next step computes: a pure function of its sequences and the room of the step.
 
-Every generating sequence gets its one token; what room is left is shared out evenly among prompts.
-Who may compute is the kernel's business: it leases, or it does not. It calls no llama.cpp.
+Every generating sequence gets its one token; what room is left goes to the prompt that is done soonest, but for a
+part of everybody's: shared out evenly, all would be done as late as the last. Who may compute is the kernel's business: it leases, or it does not. It calls no llama.cpp.
 """
 
 from typing import NamedTuple
@@ -11,6 +11,8 @@ from llmsh.engine.score import Part
 from llmsh.engine.sequence import Sequence
 
 LONE = 256
+KEPT = 4
+"""Of an even share of the room, a prompt that is not the shortest gets at least this part (1 / KEPT)."""
 
 
 class Work(NamedTuple):
@@ -44,8 +46,9 @@ def plan(working: list[Sequence], room: int, capacity: int, context: int, scratc
             long.append(each)
     del works[capacity:]
     left = min(max(room - len(works), len(long)), capacity - len(works))
-    for i, each in enumerate(long):
-        share = left // (len(long) - i)
+    kept = max(1, left // (KEPT * max(1, len(long))))
+    for i, each in enumerate(sorted(long, key=lambda each: each.target(context) - each.computed)):
+        share = left - kept * (len(long) - i - 1)
         if share < 1:
             continue
         work = _chunk(each, share, context, scratch)

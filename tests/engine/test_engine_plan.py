@@ -19,16 +19,22 @@ def parts(works: list[Work]) -> list[tuple[int, int, int, bool]]:
     return [(work.sequence.q, work.start, work.end, work.row) for work in works]
 
 
-def test_generating_sequences_get_a_token_and_prompts_share_the_rest() -> None:
+def test_generating_sequences_get_a_token_and_the_shortest_prompt_most_of_the_rest() -> None:
     working = [sequence(1, 10, 9, 20), sequence(2, 500, 0, 510), sequence(3, 10, 9, 20), sequence(4, 500, 100, 510)]
     assert parts(plan(working, 32, 512, CONTEXT, 8)) == [
-        (1, 9, 10, True), (3, 9, 10, True), (2, 0, 15, False), (4, 100, 115, False)
+        (1, 9, 10, True), (3, 9, 10, True), (4, 100, 127, False), (2, 0, 3, False)
     ]  # fmt: skip
 
 
 def test_a_prompt_that_needs_little_leaves_its_share_to_the_next() -> None:
     working = [sequence(1, 4, 0, 20), sequence(2, 500, 0, 510)]
     assert parts(plan(working, 32, 512, CONTEXT, 8)) == [(1, 0, 4, True), (2, 0, 28, False)]
+
+
+def test_nobody_with_a_prompt_stands_still_beside_shorter_ones() -> None:
+    working = [sequence(q, 100 * q, 0, 900) for q in (3, 1, 2, 4)]
+    sizes = {work.sequence.q: work.size for work in plan(working, 64, 512, CONTEXT, 8)}
+    assert sizes == {1: 52, 2: 4, 3: 4, 4: 4}
 
 
 def test_a_lease_at_the_length_stops_before_the_last_token() -> None:
