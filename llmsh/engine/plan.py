@@ -1,7 +1,8 @@
 """What a core's next step computes: a pure function of its sequences and the room of the step.
 
-Every generating sequence gets its one token; what room is left goes to the prompt that is done soonest, but for a
-part of everybody's: shared out evenly, all would be done as late as the last. Who may compute is the kernel's business: it leases, or it does not. It calls no llama.cpp.
+Every generating sequence gets its one token; what room is left goes to the prompt that is done soonest, but
+for a part of everybody's: shared out evenly, all would be done as late as the last. Who may compute is the
+kernel's business: it leases, or it does not. It calls no llama.cpp.
 """
 
 from typing import NamedTuple
