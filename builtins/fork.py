@@ -39,5 +39,6 @@ def main(argv: list[str]) -> int:
     if detach:
         term.line(str(calls.fork(conn, parent, seed=seed, stdout="log", stderr="log", detach=True)[0]))
         return 0
-    pid, _ = calls.fork(conn, parent, seed=seed, stdin="client" if rest else "null")
-    return leave(foreground.attend(conn, [pid], name="fork")[-1])
+    stdin = "client" if rest else "null"
+    pids = foreground.unstopped(lambda: [calls.fork(conn, parent, seed=seed, stdin=stdin)[0]])
+    return leave(foreground.attend(conn, pids, name="fork")[-1])

@@ -67,7 +67,8 @@ def _best(spec: AgentSpec, count: int) -> Ending:
         raise Usage("--best-of: all answers would be equal: give a --temperature")
     first = int(chosen.get("seed", 0))
     conn = spawn.connect()
-    return best.Best(conn, best.start(conn, spec, range(first, first + count))).finish()
+    seeds = range(first, first + count)
+    return best.Best(conn, foreground.unstopped(lambda: best.start(conn, spec, seeds))).finish()
 
 
 def _feed(spec: AgentSpec, writer: int) -> None:

@@ -50,9 +50,12 @@ def stepped(core: Owner, step: Step) -> None:
 
 
 def _fed(core: Owner, stream: Stream, count: int, cost: float, ms: float) -> None:
+    each = cost / count if count else 0.0
     stream.computed = min(len(stream), stream.computed + count)
+    new = max(0, stream.computed - stream.reached)
+    stream.reached = max(stream.reached, stream.computed)
     stream.task.since = core.heard
-    core.queue.charge(stream, cost)
+    core.queue.charge(stream, cost, min(count, new) * each)
     core.queue.used(stream, cost)
     stream.client.computed(count, ms)
 
@@ -60,6 +63,7 @@ def _fed(core: Owner, stream: Stream, count: int, cost: float, ms: float) -> Non
 def _made(core: Owner, stream: Stream, token: int, data: bytes, ms: float) -> None:
     assert stream.answer is not None
     stream.computed = len(stream)
+    stream.reached = max(stream.reached, stream.computed)
     stream.append([token], made=True)
     stream.sent = len(stream)
     stream.suspect = False

@@ -2,14 +2,17 @@
 deserve and not by their number. Who goes is a pure function; how it goes is migration.py's.
 
 A stream's load is its share of its session's, so that forty processes of one session weigh as much as
-one of another. Source: "CFS group scheduling" and load balancing in sched-design-CFS, kernel.org.
+one of another. Goals with a deadline go first where the policy says so (feasible.py). Source: "CFS group
+scheduling" and load balancing in sched-design-CFS, kernel.org.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from llmsh.abi.lease import CORES_MAX
 from llmsh.kernel.clock import Clock, Timer
+from llmsh.kernel.feasible import Job, assign
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Task
 from llmsh.kernel.stream import Stream
@@ -18,6 +21,21 @@ GAIN = 0.125
 """What a move must win, in parts of a core's fair load: less is not worth the images it makes."""
 SETTLED_S = 0.2
 """Who has just moved stays so long."""
+DEADLINE = "deadline"
+"""The policy under which goals are placed first: each where it ends first, the earliest deadline before others."""
+EXPECTED = 128.0
+"""Tokens that an answer is expected to have of which nothing better is known."""
+
+
+def ahead(queue: RunQueue) -> float:
+    """The tokens that those in the foreground are expected to make still, before any goal is served."""
+    front = [each for each in queue.front.values() if not in_time(each.task)]
+    return sum(min(EXPECTED, float(each.answer.end - len(each))) for each in front if each.answer is not None)
+
+
+def in_time(task: Task) -> bool:
+    """Whether it has a deadline that it can meet."""
+    return task.goal is not None and task.goal.due < inf and not task.goal.late
 
 
 def loads(cores: Sequence[Sequence[Task]]) -> list[list[float]]:
@@ -82,7 +100,10 @@ class Balance(Generic[C]):
     """Evens out the cores of one device, soon after a change. `send` moves a quiet stream that is movable."""
 
     def __init__(
-        self, clock: Clock, movable: Callable[[C, Stream], bool], send: Callable[[Stream, C, C], None]
+        self,
+        clock: Clock,
+        movable: Callable[[C, Stream], bool],
+        send: Callable[[Stream, C, C], None],
     ) -> None:
         self.cores: list[C] = []
         self.width = CORES_MAX
@@ -94,10 +115,39 @@ class Balance(Generic[C]):
         self._leaving: Stream | None = None
         """Whose lease was taken back so that it can go."""
 
-    def lightest(self) -> int:
+    def lightest(self, task: Task | None = None) -> int:
         """Where somebody new goes."""
         counts = [len(core.queue) for core in self.cores]
-        return min(eligible(counts, self.width), key=lambda place: counts[place])
+        among = eligible(counts, self.width)
+        if task is not None and self._goals and in_time(task):
+            return among[self._places([*self._timely(among), (-1, task)], among)[-1]]
+        return min(among, key=lambda place: counts[place])
+
+    @property
+    def _goals(self) -> bool:
+        """Whether goals decide who runs."""
+        return bool(self.cores) and self.cores[0].queue.policy.name == DEADLINE
+
+    def _timely(self, among: Sequence[int]) -> list[tuple[int, Task]]:
+        """The goals that can be met, with their places among these cores."""
+        queues = [self.cores[place].queue for place in among]
+        return [
+            (at, stream.task)
+            for at, queue in enumerate(queues)
+            for stream in queue.streams.values()
+            if in_time(stream.task)
+        ]
+
+    def _places(self, goals: Sequence[tuple[int, Task]], among: Sequence[int]) -> list[int]:
+        """Where each of them is to run."""
+        jobs = [Job(task.goal.due, task.goal.left, at) for at, task in goals if task.goal is not None]
+        return [place.core for place in assign(jobs, [ahead(self.cores[core].queue) for core in among])]
+
+    def _by_due(self, among: Sequence[int], free: Mapping[int, bool]) -> tuple[int, int, Task] | None:
+        """The move that lets a goal end sooner."""
+        goals = self._timely(among)
+        found = zip(goals, self._places(goals, among), strict=True)
+        return next(((at, to, task) for (at, task), to in found if at != to and free.get(task.ident)), None)
 
     def changed(self) -> None:
         """Somebody became runnable or stopped being so: look once it is all said."""
@@ -124,7 +174,10 @@ class Balance(Generic[C]):
         found = gather(tasks, free, self.width)
         if found is None:
             among = eligible([len(each) for each in tasks], self.width)
-            best = move([tasks[place] for place in among], free) if len(among) > 1 else None
+            best = self._by_due(among, free) if self._goals and len(among) > 1 else None
+            if best is None and len(among) > 1:
+                stay = {task.ident: False for each in tasks for task in each if self._goals and in_time(task)}
+                best = move([tasks[place] for place in among], {**free, **stay})
             if best is None:
                 return None
             found = (among[best[0]], among[best[1]], best[2])

@@ -59,7 +59,7 @@ def run(kernel: "Kernel", call: Trap) -> None:
     open_ends(kernel, call, process, opened)
     kernel.table.add(process)
     if goal is not None:
-        kernel.goals.add(process, goal, host)
+        kernel.goals.add(process, goal, host, kernel.clock.now())
     task = Task(process.pid, str(process.sid), process.nice)
     interpreter = Interpreter(kernel, process, Stream(process.pid, task, params.deterministic, unit.key))
     kernel.ledger.started(process, partial(journaled, kernel, call, process, interpreter))

@@ -2,6 +2,8 @@
 
 A program's state is a record and its context a log, so a process can be forked whatever it does just now: what
 it waits in, the child waits in, and what the engine's control thread is at for it is asked again for the child.
+A deadline is a moment, and the child's too; limits are inherited, and what they count of tokens and output goes on,
+but time is counted anew, as fork(2) does for RLIMIT_CPU and alarm(2).
 Source: fork(2), and vfork's older sibling in Ritchie & Thompson, CACM 17(7), 1974.
 """
 
@@ -47,6 +49,7 @@ def fork(kernel: "Kernel", call: Trap) -> None:
     _state(kernel, parent, child, interpreter, call["seed"])
     copy.parent = stream
     kernel.table.add(child)
+    kernel.goals.fork(parent, child, host, kernel.clock.now())
     kernel.ledger.started(child, partial(execution.journaled, kernel, call, child, interpreter))
 
 

@@ -4,25 +4,25 @@ A deadline that the device cannot keep is refused when it is stated, with the fi
 that has passed is marked. It orders nobody: the policy `deadline` does. Sources: Liu and Layland (1973) for
 the test of feasibility; sched_setattr(2) for the refusal, EBUSY.
 
-The test: for each deadline d, the work of all deadlines up to d must be done until d by the cores together,
-each at the measured rate of a sequence that runs alone; and the newcomer's own by one of them. On one core
-that is exact, but for the lease of somebody else that is under way; on several it is necessary and not
-sufficient (Dhall and Liu, Operations Research 26, 1978).
+The test: with the newcomer, each goal must end in time where and when it will run (feasible.py), at the rate of a
+sequence that runs alone on a core, as measured, times the model's part of the machine; what is in the foreground
+goes before. So it knows of what is there now, and of each what it is expected to take: a process that makes
+more than was expected, a foreground or a model that comes later, a lease or a step under way may make a goal late.
 """
 
-from collections.abc import Iterable
 from math import inf
 
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import EXACT
+from llmsh.kernel.balance import EXPECTED, ahead
+from llmsh.kernel.feasible import Job, missed
 from llmsh.kernel.host import Host
 from llmsh.kernel.params import Params
 from llmsh.kernel.proc import Process
-from llmsh.kernel.sched import Goal
+from llmsh.kernel.sched import Goal, Task
+from llmsh.kernel.speed import alone
 
 POLICY = "deadline"
-EXPECTED = 128.0
-"""Tokens that an agent is expected to make that has no limit and has not ended before."""
 BYTES_A_TOKEN = 4
 WEIGHT = 0.3
 """Of a new end in the means of those before."""
@@ -50,13 +50,23 @@ class Goals:
             goal.late = bool(cause)
         return goal
 
-    def add(self, process: Process, goal: Goal, host: Host) -> None:
+    def add(self, process: Process, goal: Goal, host: Host, now: float) -> None:
         """The process is there, and its goal counts from now on."""
         process.goal = goal
         self._open[process.pid] = (process, goal)
-        judged = host.policy == POLICY and _rate(host) > 0
+        judged = host.policy == POLICY and _rate(process, host, now)[0] > 0
         if goal.due < inf and not judged:
             self._untried.add(process.pid)
+
+    def fork(self, parent: Process, child: Process, host: Host, now: float) -> None:
+        """The child has its parent's goal, and what is left of its work. It is refused to nobody, but marked."""
+        if parent.goal is None:
+            return
+        goal = Goal(parent.goal.due, parent.goal.value, parent.goal.left)
+        goal.late = parent.goal.late
+        if goal.due < inf and host.policy == POLICY and not goal.late:
+            goal.late = bool(self._judge(child, goal, host, now))
+        self.add(child, goal, host, now)
 
     def forget(self, process: Process) -> None:
         """The process has ended; what it took is what the next of its kind is expected to take."""
@@ -84,7 +94,7 @@ class Goals:
         for pid in sorted(self._untried):
             process, goal = self._open[pid]
             host = process.host
-            if host is not None and host.policy == POLICY and _rate(host):
+            if host is not None and host.policy == POLICY and _rate(process, host, now)[0]:
                 self._untried.discard(pid)
                 if self._judge(process, goal, host, now):
                     self.passed(process)
@@ -98,42 +108,49 @@ class Goals:
 
     def _judge(self, process: Process, goal: Goal, host: Host, now: float) -> str:
         """Why the goal cannot be met beside those that are to be met; empty when it can, or nothing is measured."""
-        rate = _rate(host)
+        rate, cores = _rate(process, host, now)
         if not rate:
             return ""
-        alone = goal.left / rate
-        if now + alone > goal.due:
-            return f"{goal.left:.0f} tokens of work at {rate:.1f} a second take {alone:.1f} s"
-        same = [each for other, each in self._open.values() if other.model == process.model and each is not goal]
-        others = [each for each in same if each.due < inf and not each.late]
-        cores = max(1, host.facts.cores)
-        late = _missed(others, goal, rate * cores, now)
-        if late is None:
+        if now + goal.left / rate > goal.due:
+            return f"{goal.left:.0f} tokens of work at {rate:.1f} a second take {goal.left / rate:.1f} s"
+        same = [each for each in self._open.values() if each[0].model == process.model and each[1] is not goal]
+        others = [each for each in same if each[1].due < inf and not each[1].late]
+        front = [_front(host, core) for core in range(cores)]
+        jobs = [_job(*each, host, rate) for each in [*others, (process, goal)]]
+        found = missed(jobs, [now + tokens / rate for tokens in front])
+        if found is None:
             return ""
-        ahead = sum(each.left for each in others if each.due <= late.due)
-        whose = "before it" if late is goal else "due by a deadline that it would break"
+        late, end = found
+        before = sum(job.work for job in jobs[:-1] if job.due <= jobs[late].due) * rate
+        whose = "before it" if late == len(others) else "due by a deadline that it would break"
+        behind = f" behind {min(front):.0f} of the foreground" if min(front) else ""
         on = f" on {cores} cores" if cores > 1 else ""
         return (
-            f"{goal.left:.0f} tokens of work and {ahead:.0f} {whose}, at {rate:.1f} a second{on}, "
-            f"take {(goal.left + ahead) / (rate * cores):.1f} s"
+            f"{goal.left:.0f} tokens of work and {before:.0f} {whose}{behind}, at {rate:.1f} a second{on}, "
+            f"take {end - now:.1f} s"
         )
 
 
-def _rate(host: Host) -> float:
-    """Tokens a second of a sequence that runs alone on a core, in the mean of the cores that were measured."""
-    rates = [core.pace.steps.rate for index, core in host.cores.items() if index != EXACT]
-    known = [rate for rate in rates if rate]
-    return sum(known) / len(known) if known else 0.0
+def _rate(process: Process, host: Host, now: float) -> tuple[float, int]:
+    """Tokens a second that the process would make alone on a core beside the other models, 0 while nothing is
+    measured; on how many cores goals can run."""
+    stream = process.stream
+    queued = stream is not None and any(stream in core.queue for core in host.cores.values())
+    rate, cores = alone(host, now, queued=queued)
+    more = [] if queued else [Task(process.pid, str(process.sid), process.nice)]
+    return rate * host.dealing.share(host, more), cores
 
 
-def _missed(others: Iterable[Goal], new: Goal, rate: float, now: float) -> Goal | None:
-    """The first goal that would be missed because of the new one: with it, and not without it."""
-    done = 0.0
-    added = False
-    for each in sorted([*others, new], key=lambda goal: goal.due):
-        added = added or each is new
-        done += each.left
-        end = now + done / rate
-        if added and end > each.due and (each is new or end - new.left / rate <= each.due):
-            return each
-    return None
+def _job(process: Process, goal: Goal, host: Host, rate: float) -> Job:
+    """The goal with the work that it takes, also to compute again what was lost."""
+    stream, left, core = process.stream, goal.left, -1
+    if stream is not None:
+        left += max(0, stream.reached - stream.computed) * host.input_cost
+        core = 0 if stream.exact else stream.core
+    return Job(goal.due, left / rate, core, stream is not None and stream.exact)
+
+
+def _front(host: Host, index: int) -> float:
+    """The tokens that go before goals on a core. The exact core shares the first one's thread."""
+    pair = (0, EXACT) if not index else (index,)
+    return sum(ahead(host.cores[each].queue) for each in pair if each in host.cores)

@@ -20,6 +20,7 @@ from llmsh.kernel.holder import Holder
 from llmsh.kernel.migration import migrate, movable
 from llmsh.kernel.models import Models
 from llmsh.kernel.operations import Operations
+from llmsh.kernel.pair import Pair
 from llmsh.kernel.party import DEAD, OUT, READY, STARTING, Party
 from llmsh.kernel.port import Ended
 from llmsh.kernel.proc import Panic
@@ -78,6 +79,7 @@ class Host(Party):
         self._balance: Balance[Core] = Balance(clock, movable, self._send)
         self.tuning.attach(self, self._balance, self._dog.watch)
         self._trial = Trial(self.cores)
+        self._pair = Pair(self.cores)
 
     # Life of the engine.
 
@@ -284,10 +286,12 @@ class Host(Party):
         self._balance.changed()
         self.tuning.changed()
         self.dealing.look()
+        if self._pair.waits is not None:
+            self.clock.call_later(0, self.plan)
 
     def yields(self, core: int) -> bool:
         """See Port."""
-        return self.leaving or self._trial.yields(core) or not self.dealing.may(self)
+        return self.leaving or self._trial.yields(core) or not self.dealing.may(self) or self._pair.holds(core)
 
     def panic(self, line: str) -> None:
         """See Port."""
@@ -315,7 +319,7 @@ class Host(Party):
         """The stream has a goal and nothing is in its way."""
         core = self.core(stream)
         if not (stream.exact or stream.q or stream.op or stream.moved or stream in core.queue):
-            stream.core = self._balance.lightest()
+            stream.core = self._balance.lightest(stream.task)
             core = self.cores[stream.core]
         core.wake(stream)
         core.plan()
@@ -364,9 +368,9 @@ class Host(Party):
         self._dog.watch()
 
     def _plan(self, core: Core) -> None:
-        """Plan one core, or all: while a suspect is tried, and once it has been, the others hang on it."""
+        """Plan one core, or all, where others hang on it: in a trial, and of two that share a thread."""
         self.ended()
-        if self._trial.look():
+        if self._trial.look() or self._pair.concerns(core.index):
             self.plan()
         else:
             core.plan()
@@ -384,6 +388,7 @@ class Host(Party):
         self.tokens_in += fed
         self.swap.restore.computed(fed, len(step.rows), step.ms)
         core.step(step)
+        self._pair.stepped(step.core, step.ms, self.clock.now())
         self._aborts.ended(step)
         self.tuning.step(step)
         self._plan(core)

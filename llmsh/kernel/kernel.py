@@ -77,7 +77,7 @@ class Kernel:
         self.statuses = ending.Statuses(ledger.statuses)
         self.policy = settings.policy
         self.hosts: dict[str, Host] = {}
-        self.dealing = Dealing(clock, self.hosts.values, settings.starvation_s)
+        self.dealing = Dealing(clock, self.hosts.values, settings.starvation_s, settings.latency_ms)
         self.models = Models(
             clock,
             self.hosts.values,

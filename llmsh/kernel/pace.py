@@ -94,6 +94,15 @@ class Pace:
         """What a lease of the stream tells the engine: how long the steps may be that it is in, 0 for no matter."""
         return self.latency if stream.task.foreground else 0.0
 
+    @property
+    def ahead_ms(self) -> float:
+        """How long the steps to come will take that only generate, 0 while nothing is known."""
+        queue = self._core.queue
+        rows = min(len(queue), self._core.seating.seats)
+        if queue.front:
+            rows = min(rows, len(queue.front) + self._room(overdue=False))
+        return self.steps.ms(rows) if rows else 0.0
+
     def first(self) -> list[Stream]:
         """Those in the foreground, who are served before the policy is asked, unless one of them was just
         typed to and comes before the others, too."""

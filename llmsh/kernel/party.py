@@ -12,6 +12,7 @@ from llmsh.kernel.dealing import Dealing, Turn
 from llmsh.kernel.device import Device
 from llmsh.kernel.models import Models
 from llmsh.kernel.requests import Requests
+from llmsh.kernel.sched import Ledger, Task
 from llmsh.kernel.stream import Stream
 
 STARTING, READY, DEAD, OUT = "starting", "ready", "dead", "out"
@@ -27,6 +28,7 @@ class Party:
     cores: dict[int, Core]
     facts: Ready
     members: set[Stream]
+    ledger: Ledger
     plan: Callable[[], None]
     start: Callable[[], None]
     _requests: Requests
@@ -126,16 +128,21 @@ class Party:
         return not self.works
 
     @property
-    def weight(self) -> float:
-        """Of all that can run; 1 when nothing can."""
-        streams = (stream for core in self.cores.values() for stream in core.queue.streams.values())
-        return sum(stream.task.weight for stream in streams) or 1.0
+    def tasks(self) -> list[Task]:
+        """See dealing.Party. None while no engine of it could run them."""
+        cores = self.cores.values() if self.ready and not self.leaving else ()
+        return [stream.task for core in cores for stream in core.queue.streams.values()]
 
     @property
     def front(self) -> int:
         """See dealing.Party."""
         tasks = [stream.task for core in self.cores.values() for stream in core.queue.front.values()]
         return 2 if any(task.boost > 0 for task in tasks) else int(bool(tasks))
+
+    @property
+    def step_s(self) -> float:
+        """See dealing.Party."""
+        return max((core.pace.ahead_ms for core in self.cores.values()), default=0.0) / 1000
 
     def pause(self) -> None:
         """Take all leases back."""

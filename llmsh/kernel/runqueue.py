@@ -107,11 +107,12 @@ class RunQueue:
         first = (float(order is not self.urgent), float(not stream.task.foreground))
         return (*first, *order.rank(stream.task), float(stream.ident))
 
-    def charge(self, stream: Stream, cost: float) -> None:
-        """Service worth so many tokens was granted, or (negative) given back."""
+    def charge(self, stream: Stream, cost: float, new: float | None = None) -> None:
+        """Service worth so many tokens was granted, or (negative) given back. `new`: what of it was not work done
+        again, if not all."""
         goal = stream.task.goal
         if goal is not None:
-            goal.left = max(1.0, goal.left - cost)
+            goal.left = max(1.0, goal.left - (cost if new is None else new))
         if cost:
             self.policy.charge(stream.task, cost)
 

@@ -92,6 +92,8 @@ class Stream(Holder):
         self.exact = exact
         self.made = bytearray()
         """1 for each token of the log that was generated, 0 for input."""
+        self.reached = 0
+        """Tokens whose keys and values were ever computed: more than `computed` after a loss."""
         self.goal = ""
         self.answer: Answer | None = None
         self.labels: list[list[int]] = []
@@ -148,6 +150,7 @@ class Stream(Holder):
         del self.made[at:]
         self.sent = min(self.sent, at)
         self.computed = min(self.computed, max(0, at - 1))
+        self.reached = min(self.reached, max(0, at - 1))
         self.image = min(self.image, max(0, self.own))
 
     def common(self, tokens: list[int]) -> int:

@@ -322,14 +322,20 @@ def run_agents(
     The caller has this OS process to itself (a command, or a shell's child after fork) and ends as
     the last agent did by leave.leave(endings[-1]). `name` stands before errors. Raises Error.
     """
-    # A Ctrl-Z that came before we catch it would stop us and not the agents: it waits until then.
+    pids = unstopped(lambda: agent.start(conn, specs))
+    return attend(conn, pids, (stdin_fd, stdout_fd, stderr_fd), name=name)
+
+
+def unstopped(start: Callable[[], list[int]]) -> list[int]:
+    """What `start` returns, for agents that a Client is about to stand for. Raises Error.
+
+    A Ctrl-Z that came before it is caught would stop us and not the agents: it waits until then."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTSTP,))
     try:
-        pids = agent.start(conn, specs)
+        return start()
     except Error:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
         raise
-    return attend(conn, pids, (stdin_fd, stdout_fd, stderr_fd), name=name)
 
 
 def attend(

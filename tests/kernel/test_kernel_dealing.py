@@ -49,6 +49,34 @@ def test_weights_of_a_model_add_up() -> None:
     assert sum(got[:3]) / got[3] == pytest.approx(3, rel=0.05)
 
 
+def test_sessions_are_equal_on_whichever_models_they_are_and_however_many_processes_they_have() -> None:
+    machine = Machine(WIDE._replace(each=20.0))
+    one, other = machine.client(pid=1, sid=1), machine.client(pid=2, sid=2)
+    pids = [one.run("ask", model="fake:a") for _ in range(40)] + [other.run("ask", model="fake:b")]
+    got = gained(machine, one, pids, 40)
+    assert sum(got[:40]) / got[40] == pytest.approx(1, rel=0.05)
+
+
+def test_a_session_does_not_gain_by_one_more_process_on_the_model_of_another() -> None:
+    machine = Machine(WIDE._replace(each=20.0))
+    one, other = machine.client(pid=1, sid=1), machine.client(pid=2, sid=2)
+    pids = [one.run("ask", model="fake:a") for _ in range(8)] + [one.run("ask", model="fake:b")]
+    pids.append(other.run("ask", model="fake:b"))
+    got = gained(machine, one, pids, 60)
+    assert sum(got[:9]) / got[9] == pytest.approx(1, rel=0.1)
+
+
+def test_a_session_whose_other_model_cannot_run_has_its_share_where_it_can() -> None:
+    machine = Machine(WIDE)
+    one, other = machine.client(pid=1, sid=1), machine.client(pid=2, sid=2)
+    pids = [one.run("ask", model=f"fake:{name}") for name in "ab"] + [other.run("ask", model="fake:c")]
+    got = gained(machine, one, pids, 30)
+    assert got[0] / got[2] == pytest.approx(0.5, rel=0.1)
+    one.post("kill", pid=pids[1], sig=19)
+    got = gained(machine, one, pids, 30)
+    assert got[0] / got[2] == pytest.approx(1, rel=0.1)
+
+
 def test_three_models() -> None:
     machine = Machine(WIDE)
     client = machine.client()
@@ -107,7 +135,68 @@ def test_a_line_typed_to_one_model_comes_before_the_background_of_another() -> N
     # What was under way when it came ends; it has the machine for its first 64 tokens.
     assert sum(made(back, others)) - before <= 8 * 2
     got = gained(machine, front, [pid], 30)
-    assert got[0] / alone(WIDE, 30) == pytest.approx(0.5, rel=0.1)  # 8 times one against 8
+    assert got[0] / alone(WIDE, 30) == pytest.approx(8 / 9, rel=0.05)  # 8 times the other session's
+
+
+@pytest.mark.parametrize("many", [1, 8, 40])
+def test_beside_another_model_the_foreground_keeps_its_pace(many: int) -> None:
+    machine = Machine(WIDE._replace(ms=10.0), settings=Settings(strict=True, latency_ms=100.0))
+    back = machine.client()
+    others = [back.run("ask", model="fake:a") for _ in range(many)]
+    machine.go(1)
+    front = machine.client(pid=300, sid=300, tty="pts/1")
+    front.peer.fg = True
+    pid = front.run("ask", model="fake:b")
+    machine.clock.run_until(lambda: front.row(pid)["tokens_out"] >= 70)
+    before, had, longest = sum(made(back, others)), 0, 0.0
+    since = machine.clock.now()
+    while had < 400:
+        machine.clock.step()
+        count = front.row(pid)["tokens_out"]
+        if count > had:
+            longest = max(longest, machine.clock.now() - since) if had else 0.0
+            had, since = count, machine.clock.now()
+    assert 0.02 < longest <= 0.1
+    assert sum(made(back, others)) > before
+    machine.sound()
+
+
+def test_several_in_the_foreground_keep_their_pace_on_their_models_and_the_background_has_its_part() -> None:
+    machine = Machine(WIDE._replace(ms=5.0), settings=Settings(strict=True, latency_ms=100.0))
+    people = [machine.client(pid=sid, sid=sid, tty=f"pts/{sid}") for sid in range(1, 7)]
+    for person in people:
+        person.peer.fg = True
+    watched = people[0].run("ask", model="fake:a")
+    others = [person.run("ask", model="fake:b") for person in people[1:]]
+    back = machine.client(pid=300, sid=300).run("ask", model="fake:c")
+    machine.go(8)
+    had, since, longest = made(people[0], [watched])[0], machine.clock.now(), 0.0
+    began, before = had, made(people[0], [back])[0]
+    while had < began + 300:
+        machine.clock.step()
+        count = made(people[0], [watched])[0]
+        if count > had:
+            longest = max(longest, machine.clock.now() - since)
+            had, since = count, machine.clock.now()
+    assert longest <= 0.1
+    assert made(people[0], [back])[0] > before
+    assert all(made(people[0], others))
+    machine.sound()
+
+
+def test_a_model_that_a_foreground_kept_waiting_has_not_saved_that_up() -> None:
+    machine = Machine(WIDE, settings=Settings(strict=True, latency_ms=60.0))
+    crowd = [machine.client(pid=sid, sid=sid) for sid in range(1, 21)]
+    others = [client.run("ask", model="fake:a") for client in crowd]
+    front = machine.client(pid=300, sid=300, tty="pts/1")
+    front.peer.fg = True
+    pid = front.run("ask", model="fake:b")
+    machine.go(20)
+    front.peer.fg = False
+    machine.go(1)
+    got = gained(machine, front, [pid], 10, warm=0)[0]
+    assert got / alone(WIDE, 10) == pytest.approx(1 / 21, rel=0.3)
+    assert all(made(front, others))
 
 
 def test_nobody_waits_for_a_turn_longer_than_the_bound() -> None:

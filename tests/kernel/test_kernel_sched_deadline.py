@@ -7,6 +7,7 @@ import pytest
 
 from llmsh.abi.errors import Error
 from llmsh.drivers.fakecore import Options
+from llmsh.kernel.rates import Point
 from llmsh.kernel.sched import Goal, Task
 from llmsh.kernel.sched.deadline import Deadline
 from llmsh.kernel.settings import Settings
@@ -146,6 +147,87 @@ def test_on_two_cores_there_is_room_for_two() -> None:
     with pytest.raises(Error, match="on 2 cores"):
         run(client, 600, deadline=6)
     m.sound()
+
+
+def test_goals_that_only_fit_side_by_side_run_side_by_side() -> None:
+    m, client = measured(cores=2)
+    began = m.clock.now()
+    pids = [run(client, 1000, **goal) for goal in ({"deadline": 6.5}, {}, {"deadline": 6.5}, {})]
+    ended(m, client, [pids[0], pids[2]])
+    assert m.clock.now() - began < 6.5
+    m.sound()
+
+
+def test_a_goal_goes_to_a_core_whose_goals_are_done() -> None:
+    m, client = measured(cores=2)
+    began = m.clock.now()
+    pids = [run(client, tokens, deadline=9) for tokens in (200, 1000, 600)]
+    ended(m, client, pids)
+    assert m.clock.now() - began < 6
+    m.sound()
+
+
+def test_what_was_measured_of_the_machine_counts_before_anything_ran() -> None:
+    m = machine()
+    client = m.client()
+    client.post("load", model="fake")
+    m.go(1)
+    m.kernel.hosts["fake"].tuning.rates.measured(Point(1, 1, 1), 5.0)
+    with pytest.raises(Error, match="500 tokens of work at 200"):
+        run(client, 500, deadline=0.001)
+    assert run(client, 500, deadline=3)
+
+
+def test_the_time_of_another_model_is_not_promised() -> None:
+    m, client = measured()
+    other = m.client(pid=2, sid=2)
+    busy = other.run("ask", model="fake:b")
+    m.go(1)
+    with pytest.raises(Error, match=r"1005 tokens of work at 100\.0 a second"):
+        run(client, 1000, deadline=6)
+    pid = run(client, 1000, deadline=11)
+    began = m.clock.now()
+    m.clock.run_until(lambda: client.exited(pid) is not None)
+    assert m.clock.now() - began < 11
+    other.post("kill", pid=busy, sig=9)
+    m.go(1)
+    assert run(client, 1000, deadline=6)
+
+
+def test_the_foreground_goes_before_what_is_promised() -> None:
+    m, client = measured()
+    front = m.client(pid=300, sid=300, tty="pts/1")
+    front.peer.fg = True
+    front.run("ask", params={"max_tokens": 300})
+    m.go(0.1)
+    with pytest.raises(Error, match="1005 tokens of work and 0 before it behind 128 of the foreground"):
+        run(client, 1000, deadline=5.2)
+    assert run(client, 1000, deadline=7)
+
+
+def test_a_child_has_its_parents_deadline_and_is_marked_if_both_cannot_keep_it() -> None:
+    m, client = measured()
+    parent = run(client, 600, deadline=5)
+    m.go(1)
+    pids = [client.call("fork", pid=parent)["pid"] for _ in range(3)]
+    m.go(0.1)
+    assert client.row(parent)["deadline"] == client.row(pids[0])["deadline"] == pytest.approx(3.9)
+    assert [client.row(pid)["deadline"] == "late" for pid in pids] == [False, True, True]
+    assert ended(m, client, [parent, pids[0]])
+    assert m.clock.now() < 1000.2 + 5
+    m.sound()
+
+
+def test_work_that_is_lost_and_done_again_is_not_work_done() -> None:
+    m, client = measured()
+    pid = client.run("ask", "x" * 2000, params={"max_tokens": 400, "deadline": 60})
+    m.clock.run_until(lambda: client.row(pid)["tokens_out"] >= 100)
+    goal = m.kernel.table.get(pid).goal
+    assert goal is not None
+    goal.left = 2000.0  # a byte is a token here, of which less were expected
+    m.device.crash()
+    m.clock.run_until(lambda: client.row(pid)["tokens_out"] >= 120)
+    assert 20 <= 2000 - goal.left <= 20 + 3 * 16, "20 tokens, and what was under lease, twice"
 
 
 def test_late_runs_it_all_the_same_marked_and_behind_the_others() -> None:

@@ -93,6 +93,8 @@ class Ledger:
     def __init__(self) -> None:
         self.granted = Counters()
         self.used = Counters()
+        self.parts: dict[str, float] = {}
+        """By session that has some of its tasks on other devices: which part of it is here, 1 for all others."""
         self._moved: list[Callable[[str], None]] = []
 
     def watch(self, moved: Callable[[str], None]) -> None:
@@ -111,10 +113,10 @@ class Ledger:
 
     def grant(self, session: str, cost: float) -> None:
         """It was granted, or (negative) gave back, service worth so many tokens."""
-        self.granted.charge(session, cost)
+        self.granted.charge(session, cost / self.parts.get(session, 1.0))
         for moved in self._moved:
             moved(session)
 
     def use(self, session: str, cost: float) -> None:
         """It has used so much of that."""
-        self.used.charge(session, cost)
+        self.used.charge(session, cost / self.parts.get(session, 1.0))
