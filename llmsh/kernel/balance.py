@@ -15,6 +15,8 @@ from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.feasible import Job, assign
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Task
+from llmsh.kernel.sched.policy import FOREGROUND
+from llmsh.kernel.seating import Seating
 from llmsh.kernel.stream import Stream
 
 GAIN = 0.125
@@ -38,21 +40,22 @@ def in_time(task: Task) -> bool:
     return task.goal is not None and task.goal.due < inf and not task.goal.late
 
 
-def loads(cores: Sequence[Sequence[Task]]) -> list[list[float]]:
-    """The load of each task on each core; a session's tasks weigh 1 together."""
+def loads(cores: Sequence[Sequence[Task]], front: float = 1.0) -> list[list[float]]:
+    """The load of each task on each core; a session's tasks weigh 1 together, and `front` times what they would
+    if they are in the foreground."""
     sums: dict[str, float] = {}
     for tasks in cores:
         for task in tasks:
             sums[task.group] = sums.get(task.group, 0.0) + task.weight
-    return [[task.weight / sums[task.group] for task in tasks] for tasks in cores]
+    return [[(front if task.foreground else 1.0) * task.weight / sums[task.group] for task in tasks] for tasks in cores]
 
 
-def move(cores: Sequence[Sequence[Task]], free: Mapping[int, bool]) -> tuple[int, int, Task] | None:
-    """The move that evens out most: from, to, task; None when none is worth it.
+def move(cores: Sequence[Sequence[Task]], free: Mapping[int, bool], front: float = 1.0) -> tuple[int, int, Task] | None:
+    """The move that evens out most: from, to, task; None when none is worth it. `front`: see loads.
 
     `free`: by task, whether it can be moved now. A core without any task always gets one from a core
     with two."""
-    weighed = loads(cores)
+    weighed = loads(cores, front)
     sums = [sum(each) for each in weighed]
     light = sums.index(min(sums))
     idle = not cores[light]
@@ -88,6 +91,7 @@ class Core(Protocol):
     """What this asks of a core."""
 
     queue: RunQueue
+    seating: Seating
 
     def halt(self, stream: Stream) -> None:
         """Take its lease back."""
@@ -177,12 +181,17 @@ class Balance(Generic[C]):
             best = self._by_due(among, free) if self._goals and len(among) > 1 else None
             if best is None and len(among) > 1:
                 stay = {task.ident: False for each in tasks for task in each if self._goals and in_time(task)}
-                best = move([tasks[place] for place in among], {**free, **stay})
+                best = move([tasks[place] for place in among], {**free, **stay}, self._front)
             if best is None:
                 return None
             found = (among[best[0]], among[best[1]], best[2])
         source, target = self.cores[found[0]], self.cores[found[1]]
         return source.queue.streams[found[2].ident], source, target
+
+    @property
+    def _front(self) -> float:
+        """What a task in the foreground weighs: with one seat a core, those beside it have the rest of its share."""
+        return FOREGROUND if all(core.seating.seats == 1 for core in self.cores) else 1.0
 
     def _go(self, stream: Stream, source: C, target: C) -> None:
         if not stream.leased:

@@ -15,7 +15,7 @@ from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
 from llmsh.kernel.residence import Residence
 from llmsh.kernel.runqueue import RunQueue
-from llmsh.kernel.sched import Policy, Task
+from llmsh.kernel.sched import Policy
 from llmsh.kernel.seating import Seating
 from llmsh.kernel.sharing import Need, Sharing
 from llmsh.kernel.stream import SCORE, Stream
@@ -62,7 +62,7 @@ class Core:
         if stream not in self.queue:
             self.port.interrupt()
             stream.task.since = self.port.now()
-            stream.task.ahead = (len(stream) - 1 - stream.computed) * self.port.input_cost
+            stream.task.ahead = self.sharing.ahead(stream) * self.port.input_cost
             self.queue.add(stream)
             self.port.changed()
 
@@ -81,8 +81,14 @@ class Core:
             self.port.post(Halt(stream.q, stream.halted))
             self.port.interrupt()
 
+    def _refund(self, stream: Stream) -> None:
+        """Its lease ends without a HALTED: what was granted and not made is given back."""
+        if stream.leased:
+            self.queue.charge(stream, float(min(0, len(stream) - stream.upto)))
+
     def drop(self, stream: Stream) -> None:
         """Forget the stream: its cells are free when the engine says so."""
+        self._refund(stream)
         self.block(stream)
         self.leased.pop(stream.q, None)
         self.scoring.discard(stream)
@@ -111,32 +117,55 @@ class Core:
             self.pace.clear()
         self.pace.thin()
         self.deference.thin()
+        guest = self.pace.guest()
+        if guest is not None:
+            self._receive(guest)
         self._renew(self.pace.first())
-        parked: list[Task] = []
+        try:
+            self._deal(queue)
+        finally:
+            self.queue.unpark()
+
+    def _deal(self, queue: Policy) -> None:
+        """Serve who deserves it, one after the other, until the first who has to wait for its turn."""
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
             verdict = self._serve(stream)
             if verdict == BLOCKED:
-                self.block(stream)
-                stream.client.blocked("pipe")
+                self._wait(stream)
             elif verdict == SEATLESS:
-                self._preempt(queue, stream)
+                if stream is not self.pace.turns.guest:
+                    self._preempt(queue, stream)
                 break
             elif verdict == HELD or (verdict == SERVED and not queue.yields):
                 break
             elif self.residence.claimant is not None and self._under_way:
                 self._renew(sorted(self.leased.values(), key=self.rank))
                 break
-            elif verdict != GRANTED or queue.yields:
-                queue.park(task, session=verdict == DEFERS)
-                parked.append(task)
-        for task in parked:
-            queue.unpark(task)
+            elif (verdict != GRANTED or queue.yields) and stream in self.queue:
+                self.queue.park(queue, task, session=verdict == DEFERS)
+
+    def _receive(self, guest: Stream) -> None:
+        """It is the guest's turn beside the foreground, for one token: who deserves least gives up its seat."""
+        verdict = self._serve(guest)
+        if verdict == BLOCKED:
+            self._wait(guest)
+        elif verdict == SEATLESS and self.leased and self.pace.turns.takes():
+            self.halt(max(self.leased.values(), key=self.rank))
+
+    def _wait(self, stream: Stream) -> None:
+        """Nobody reads what it says."""
+        self.block(stream)
+        stream.client.blocked("pipe")
 
     def _preempt(self, queue: Policy, stream: Stream) -> None:
-        """There is no seat for who deserves one: if the policy says so, who deserves least gives up its own."""
+        """There is no seat for who deserves one: if the policy says so, who deserves least gives up its own. A
+        guest has its own for a step in any case, or it would be taken and given back without end."""
         self.deference.make_way(stream)
-        others = [each for each in self.leased.values() if not each.halting and each in self.queue]
+        guest = self.pace.turns.guest
+        others = [
+            each for each in self.leased.values() if not each.halting and each in self.queue and each is not guest
+        ]
         victim = max(others, key=self.rank, default=None)
         if victim is not None and queue.preempts(stream.task, victim.task):
             self.halt(victim)
@@ -153,11 +182,14 @@ class Core:
 
     def _renew(self, streams: list[Stream]) -> None:
         """Serve these, whoever else deserves it: the foreground; and while somebody waits for cells, those
-        who run, if they fit beside its claim."""
+        who run, if they fit beside its claim. Who has no seat gets the first that becomes free, so who deserves
+        less than that does not go on."""
         for stream in streams:
-            if stream in self.queue and self._serve(stream) == BLOCKED:
-                self.block(stream)
-                stream.client.blocked("pipe")
+            verdict = self._serve(stream) if stream in self.queue else STUCK
+            if verdict == BLOCKED:
+                self._wait(stream)
+            elif verdict == SEATLESS:
+                break
 
     @property
     def tries(self) -> bool:
@@ -177,8 +209,7 @@ class Core:
         if self.residence.claimant is not stream:
             self.residence.void()
         if self._serve(stream, most=1) == BLOCKED:
-            self.block(stream)
-            stream.client.blocked("pipe")
+            self._wait(stream)
             self.plan()
 
     def _serve(self, stream: Stream, most: int = 0) -> str:
@@ -194,7 +225,7 @@ class Core:
             return SEATLESS
         if stream.goal == SCORE and stream.ready_to_score and stream.q and not stream.leased:
             return self._score(stream)
-        upto = self._upto(stream, most or self.quantum)
+        upto = self._upto(stream, most or self._quantum(stream))
         if upto is None:
             return SERVED if stream.leased else BLOCKED
         if stream.leased and upto <= stream.upto:
@@ -204,6 +235,13 @@ class Core:
             return STUCK
         self._lease(stream, upto, need)
         return GRANTED
+
+    def _quantum(self, stream: Stream) -> int:
+        """How long a lease may be: who only waited too long, or has a turn, gets no more than that is for."""
+        task = stream.task
+        if stream is self.pace.turns.guest:
+            return 1
+        return min(self.quantum, task.boost) if task.boost and not task.foreground else self.quantum
 
     def _upto(self, stream: Stream, most: int) -> int | None:
         """Rule 5: the least of quantum, limits, context left and room in the reader's pipe."""
@@ -250,8 +288,11 @@ class Core:
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
-        self.queue.charge(stream, float(sum(map(len, stream.labels))) * self.port.input_cost)
+        self.queue.charge(stream, self._score_cost(stream))
         return GRANTED
+
+    def _score_cost(self, stream: Stream) -> float:
+        return sum(map(len, stream.labels)) * self.port.input_cost
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
         """See RunQueue.rank."""
@@ -298,13 +339,16 @@ class Core:
             self.wake(stream)
 
     def tick(self, patience: float) -> None:
-        """Who has waited for a token longer than `patience` seconds comes first, once; for one token only
-        where somebody in the foreground is kept from its pace by it."""
-        self.queue.overdue(self.port.now() - EARLY * patience, 1 if self.queue.front else self.quantum)
+        """Who has waited for a token longer than `patience` seconds comes first, for one."""
+        self.queue.overdue(self.port.now() - EARLY * patience, self.quantum)
 
     def void(self) -> list[Stream]:
         """The engine is gone: who was in the step under way is a suspect."""
         caught = [*self.leased.values(), *self.scoring]
+        for stream in self.leased.values():
+            self._refund(stream)
+        for stream in self.scoring:
+            self.queue.charge(stream, -self._score_cost(stream))
         self.leased.clear()
         self.scoring.clear()
         self.steps = 0

@@ -7,8 +7,8 @@ import heapq
 from collections import Counter
 
 from llmsh.kernel.sched import POLICIES, Ledger, Policy, Task
-from llmsh.kernel.sched.fcfs import Fcfs
 from llmsh.kernel.sched.policy import FOREGROUND
+from llmsh.kernel.sched.urgent import Urgent
 from llmsh.kernel.stream import Stream
 
 
@@ -22,10 +22,12 @@ class RunQueue:
         self.ledger = ledger
         """What the sessions had of the device."""
         self.policy: Policy = POLICIES[policy](ledger)
-        self.urgent: Policy = Fcfs()
+        self.urgent = Urgent()
         """Those who come before everybody: a boosted foreground, and who has waited too long."""
         self.front: dict[int, Stream] = {}
         """Those of the streams that are in the foreground."""
+        self._parked: dict[int, tuple[Policy, Task]] = {}
+        """Those that a plan has left out so far, and of which order."""
         self._waits: list[tuple[float, int]] = []
         """A heap of moments and identities: who had no token since then, or since later."""
         self._watched: set[int] = set()
@@ -75,20 +77,40 @@ class RunQueue:
         if not self.sessions[session]:
             del self.sessions[session]
         self.front.pop(stream.ident, None)
-        self.urgent.remove(stream.task)
-        self.policy.remove(stream.task)
+        self._take(stream.task)
         return True
 
     def requeue(self, stream: Stream) -> None:
         """Its boost, its weight or its goal changed."""
         if stream in self:
             self._note(stream)
-            self.urgent.remove(stream.task)
-            self.policy.remove(stream.task)
+            self._take(stream.task)
+            if not stream.task.boost:
+                stream.task.urgent = 0
             self.of(stream.task).add(stream.task)
+
+    def _take(self, task: Task) -> None:
+        """Out of both orders; one that was left out has a place to be taken from first."""
+        parked = self._parked.pop(task.ident, None)
+        if parked is not None:
+            parked[0].unpark(task)
+        self.urgent.remove(task)
+        self.policy.remove(task)
+
+    def park(self, order: Policy, task: Task, session: bool) -> None:
+        """Leave the task, or all of its session, out of what `order` picks until `unpark`."""
+        order.park(task, session=session)
+        self._parked[task.ident] = (order, task)
+
+    def unpark(self) -> None:
+        """Whoever was left out and is still here is back in its place."""
+        parked, self._parked = self._parked, {}
+        for order, task in parked.values():
+            order.unpark(task)
 
     def switch(self, policy: str, ledger: Ledger) -> None:
         """Another policy from now on; accounts start anew, also of those that do not run now."""
+        self.unpark()
         self.ledger = ledger
         self.policy = POLICIES[policy](ledger)
         self._era += 1
@@ -115,6 +137,7 @@ class RunQueue:
             goal.left = max(1.0, goal.left - (cost if new is None else new))
         if cost:
             self.policy.charge(stream.task, cost)
+            self.urgent.charge(stream.task, cost)
 
     def used(self, stream: Stream, cost: float) -> None:
         """Service worth so many tokens was had."""
@@ -127,13 +150,15 @@ class RunQueue:
             if not stream.task.boost:
                 self.requeue(stream)
 
-    def overdue(self, before: float, boost: int) -> None:
-        """Who has had no token since `before`, and has no lease, comes first, once, for `boost` tokens.
+    def overdue(self, before: float, quantum: int) -> None:
+        """Who has had no token since `before`, and has no lease, comes first, once, for one token: so a round of
+        all who are overdue is as short as it can be. One whose cells lie in an image gets a quantum for the way.
 
         Whoever is here is looked at when that time has passed since it was last known to have had one: so
         often, and no more often, however many there are."""
         waits = self._waits
         again: list[tuple[float, int]] = []
+        found: list[Stream] = []
         while waits and waits[0][0] < before:
             _, ident = heapq.heappop(waits)
             stream = self.streams.get(ident)
@@ -142,12 +167,14 @@ class RunQueue:
                 continue
             task = stream.task
             if task.since < before and not task.boost and not stream.leased:
-                task.boost = boost
-                self.policy.starved(task)
-                self.requeue(stream)
+                found.append(stream)
             again.append((max(task.since, before), ident))
         for each in again:
             heapq.heappush(waits, each)
+        for stream in sorted(found, key=lambda each: each.task.since):
+            stream.task.boost = quantum if stream.image and not self.front else 1
+            self.policy.starved(stream.task)
+            self.requeue(stream)
 
     def _enter(self, stream: Stream) -> None:
         self.streams[stream.ident] = stream

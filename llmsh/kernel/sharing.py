@@ -57,6 +57,14 @@ class Sharing:
 
     # What it would take.
 
+    def ahead(self, stream: Stream) -> int:
+        """How many tokens of its log will have to be computed: what others have, or just compute, it shares."""
+        left = len(stream) - 1 - stream.computed
+        if left < BLOCK or stream.q or stream.exact or not self.core.port.shares:
+            return left
+        _, same = self._tree.find(stream.key, stream.log)
+        return len(stream) - 1 - min(same, len(stream) - 1) if same >= BLOCK else left
+
     def need(self, stream: Stream, upto: int) -> Need:
         """For the stream to reach `upto` cells."""
         if stream in self.core.cells:

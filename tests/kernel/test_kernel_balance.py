@@ -51,6 +51,15 @@ def test_a_session_of_forty_weighs_as_much_as_one_of_one() -> None:
     assert move([alone, crowd], free(alone, crowd)) is None
 
 
+def test_a_foreground_on_its_only_seat_is_nearly_a_full_core() -> None:
+    front, beside, alone = tasks(0), tasks(0, group="b", first=2), tasks(0, group="c", first=3)
+    front[0].foreground = True
+    cores = [front + beside, alone]
+    assert move(cores, free(*cores), 8.0) == (0, 1, beside[0])
+    assert move([front, beside + alone], free(*cores), 8.0) is None
+    assert move(cores, free(*cores)) is None, "with many seats they run beside it"
+
+
 def test_who_cannot_go_stays() -> None:
     both = tasks(0, 0)
     assert move([both, []], {}) is None

@@ -8,6 +8,7 @@ import pytest
 from llmsh.abi import lease
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.pace import Steps
+from llmsh.kernel.rates import MEMORY_S
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
@@ -170,3 +171,53 @@ def test_who_goes_into_the_foreground_while_running_is_given_the_pace() -> None:
     gaps = Gaps(m)
     m.go(10)
     assert max(gaps.of(pid)) <= 100
+
+
+def test_a_disturbance_that_is_over_does_not_keep_the_background_away() -> None:
+    """Nobody makes the steps that could show that it is over."""
+    steps = Steps()
+    for n in range(50):
+        steps.saw(1, 8.0, n / 100)
+        steps.saw(2, 10.0, n / 100)
+    for n in range(25):
+        steps.saw(2, 300.0, 1 + n / 3)
+    assert steps.ms(2, 10.0) > 250
+    assert steps.ms(2, 10.0 + 0.5 * MEMORY_S) < 90
+    assert steps.ms(3, 10.0 + 3 * MEMORY_S) == pytest.approx(steps.ms(2, 10.0 + 3 * MEMORY_S) + 5, rel=0.2)
+    # What is seen still does not fade, and what was never shorter has nothing to fade to.
+    for n in range(200):
+        steps.saw(4, 100.0, n / 10)
+    assert steps.ms(4, 20.0) == pytest.approx(100)
+    assert steps.ms(4, 20.0 + 3 * MEMORY_S) == pytest.approx(100)
+
+
+def test_steps_of_other_numbers_of_cores_and_threads_are_others() -> None:
+    m = machine()
+    crowd(m, many=3, text="x")
+    m.go(2)
+    pace = m.kernel.hosts["fake"].cores[0].pace
+    slow = pace.steps.ms(3)
+    pace.saw(lease.Step(0, 1000, 1.0, [(n, 0, 0, b"", 0) for n in range(3)], [], 10, 4, 2))
+    assert pace.steps.ms(3) == 1.0
+    m.go(1)
+    assert pace.steps.ms(3) == pytest.approx(slow)
+
+
+def test_the_background_comes_back_soon_after_a_disturbance() -> None:
+    m = machine(options=HEAVY._replace(ms=10.0, each=1.0), latency_ms=50.0, starvation_s=1000.0)
+    back = crowd(m, many=3, text="x")
+    person(m).run("ask")
+    m.go(3)
+    pace = m.kernel.hosts["fake"].cores[0].pace
+    for rows in (2, 3, 4):
+        for _ in range(20):
+            pace.saw(lease.Step(0, 1, 200.0, [(n, 0, 0, b"", 0) for n in range(-rows, 0)], [], 10, 1, 1))
+
+    def made(seconds: float) -> int:
+        before = sum(m.kernel.table.get(pid).tokens_out for pid in back)
+        m.go(seconds)
+        return sum(m.kernel.table.get(pid).tokens_out for pid in back) - before
+
+    made(60)
+    assert made(10) > 80
+    m.sound()

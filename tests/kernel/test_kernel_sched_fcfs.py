@@ -35,12 +35,12 @@ def test_who_blocks_and_wakes_keeps_its_place() -> None:
 
 
 def test_who_moves_between_two_queues_keeps_its_place_among_all() -> None:
-    """The queue of the urgent is another one of this kind."""
-    queue, urgent, tasks = Fcfs(), Fcfs(), [Task(n, "s") for n in range(4)]
+    """They are those of two cores."""
+    queue, other, tasks = Fcfs(), Fcfs(), [Task(n, "s") for n in range(4)]
     for task in tasks[:3]:
         queue.add(task)
-    urgent.add(tasks[3])
-    urgent.remove(tasks[3])
+    other.add(tasks[3])
+    other.remove(tasks[3])
     queue.add(tasks[3])
     assert order(queue) == [0, 1, 2, 3]
 

@@ -73,6 +73,25 @@ def test_who_starved_is_promoted() -> None:
     assert policy.pick() is low
 
 
+def test_what_others_have_computed_is_no_work() -> None:
+    m = Machine(Options(cells=40_000, context=8000), settings=Settings(strict=True, policy="mlfq", batch=1))
+    client = m.client()
+    same = "p" * 1500
+    first = client.run("ask", same, params={"max_tokens": 5})
+    m.clock.run_until(lambda: client.exited(first) is not None)
+    second = client.run("ask", same + "q", params={"max_tokens": 500})
+    m.clock.run_until(lambda: m.kernel.table.get(second).tokens_in > 0)
+    stream = m.kernel.table.get(second).stream
+    assert stream is not None
+    assert m.kernel.table.get(second).tokens_in < FIRST
+    assert stream.task.level == 0
+    third = client.run("ask", "q" + same, params={"max_tokens": 500})
+    m.clock.run_until(lambda: m.kernel.table.get(third).tokens_in > 0)
+    other = m.kernel.table.get(third).stream
+    assert other is not None
+    assert other.task.level == level_of(1500 * 0.25)
+
+
 def convoy(policy: str) -> float:
     """Seconds until four short jobs are done that came just after a long one."""
     options = Options(cells=20_000, context=10_000, prefill=1.0, answer=20)

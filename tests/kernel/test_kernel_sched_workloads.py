@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from llmsh.drivers.fakecore import Options
+from llmsh.kernel.core import EARLY
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Machine
@@ -24,10 +25,10 @@ DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)
 RANDOM = settings(max_examples=12, deadline=None, phases=DRAWN, suppress_health_check=list(HealthCheck))
 
 
-def play(policy: str, on: tuple[Options, int], load: list[Work], **more: float) -> Play:
+def play(policy: str, on: tuple[Options, int], load: list[Work], latency_ms: float = 100.0, **more: float) -> Play:
     """The workload, played to its end on a machine of its own."""
     options, batch = on
-    made = Settings(strict=True, policy=policy, batch=batch, quantum=4, starvation_s=PATIENCE)
+    made = Settings(strict=True, policy=policy, batch=batch, quantum=4, starvation_s=PATIENCE, latency_ms=latency_ms)
     return Play(Machine(options._replace(**more), settings=made), load)  # type: ignore[arg-type]  # fields of Options
 
 
@@ -48,15 +49,17 @@ def test_no_core_rests_and_nobody_is_lost(policy: str, on: tuple[Options, int], 
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@RANDOM
-@given(works(tokens=100))
-def test_nobody_who_could_run_waits_longer_than_the_bound(policy: str, load: list[Work]) -> None:
-    """One at a time, 25 tokens a second: eight jobs take up to 35 s. Only a person's first tokens may still
-    be before it, who has just begun."""
-    game = play(policy, MACHINES[0], load, ms=40.0)
+@settings(RANDOM, max_examples=6)
+@given(works(most=24, tokens=60, least=8), st.sampled_from((0, 1, 2)), st.sampled_from((1, 2)))
+def test_nobody_who_could_run_waits_longer_than_the_bound(policy: str, load: list[Work], long: int, seats: int) -> None:
+    """25 steps a second: the jobs take up to a minute, and so do those in the foreground, who may have every seat. A
+    round of all is one token of each and their prompts; beside the foreground one step of two is theirs. Those in the
+    foreground wait for a lease of each of the others."""
+    persons = [Work(0.5, n, True, 0, 5, 800) for n in range(long)]
+    game = play(policy, (MACHINES[0][0], seats), load + persons, ms=40.0, latency_ms=50.0)
     game.run()
-    boosts = 64 * 0.040 * sum(work.front for work in load)
-    assert game.longest <= PATIENCE + boosts
+    steps = sum((4 if work.front else 1) * 0.040 + 0.0002 * work.prompt for work in load + persons)
+    assert game.longest <= PATIENCE + max(0.0, 2 * steps + 0.5 - (1 - EARLY) * PATIENCE)
 
 
 @pytest.mark.parametrize("policy", ["fcfs", "deadline"])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from llmsh.abi import lease
 from llmsh.kernel.balance import SETTLED_S
+from llmsh.kernel.core import Core
 from llmsh.kernel.host import Host
+from llmsh.kernel.stream import Stream
 
 from .machine import Client, Machine
 
@@ -37,7 +39,7 @@ class Work(NamedTuple):
 GOALS = ((), (), (("deadline", 5.0),), (("deadline", 40.0),), (("value", 3.0),), (("value", 50.0), ("deadline", 20)))
 
 
-def works(most: int = 8, prompt: int = 300, tokens: int = 120) -> st.SearchStrategy[list[Work]]:
+def works(most: int = 8, prompt: int = 300, tokens: int = 120, least: int = 1) -> st.SearchStrategy[list[Work]]:
     """Workloads: anybody at any time, a few in the foreground, some with goals."""
     one = st.builds(
         Work,
@@ -49,7 +51,7 @@ def works(most: int = 8, prompt: int = 300, tokens: int = 120) -> st.SearchStrat
         tokens=st.integers(1, tokens),
         goal=st.sampled_from(GOALS),
     )
-    return st.lists(one, min_size=1, max_size=most)
+    return st.lists(one, min_size=least, max_size=most)
 
 
 class Play:
@@ -110,10 +112,34 @@ class Play:
             able = [stream for stream in core.queue.streams.values() if not stream.op]
             owes = core.leased or core.scoring or core.cells.leaving
             assert owes or not able, f"core {core.index} does nothing, {len(able)} could run there"
+            self._served(core, able)
         assert self.machine.device.busy or not any(core.leased for core in self.host.cores.values())
         self._even(now)
         if deep:
             self.machine.sound()
+
+    def _served(self, core: Core, able: list[Stream]) -> None:
+        """Whoever is first has a lease, unless somebody's has to end before; and where the policy lets those behind
+        run, no seat is free that any of them could have."""
+        changing = core.residence.claimant is not None or any(each.halting for each in core.leased.values())
+        if changing or core.residence.doomed or not self.host.ready:
+            return
+        order = core.queue.first
+        first = order.pick()
+        who = able if order.yields else [each for each in able if first is not None and each.task is first]
+        for stream in who:
+            if not stream.leased and not core.scoring and self._sits(core, stream):
+                raise AssertionError(f"core {core.index}: {stream.ident} could run, and a seat is free")
+
+    def _sits(self, core: Core, stream: Stream) -> bool:
+        """Whether nothing is in its way: others, in all seats or by the foreground's pace or of its session, cells
+        that lie elsewhere, or a prompt that another computes for it just now."""
+        if core.queue.first is core.queue.urgent and not stream.task.boost:
+            return False
+        if stream not in core.cells and (stream.q or core.sharing._source(stream, len(stream) + 1)[2]):
+            return False
+        holds = core.pace.holds(stream) or core.deference.holds(stream)
+        return not holds and core.seating.free(stream, core.leased.values(), len(core.scoring))
 
     def _even(self, now: float) -> None:
         """No core has nobody for long while another has two: who just moved may stay a moment."""

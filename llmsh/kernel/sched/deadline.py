@@ -88,7 +88,7 @@ class Deadline:
         return task.goal is not None and self.rank(task) < self.rank(other)
 
     def starved(self, task: Task) -> None:
-        """See Policy: its quantum is all it gets."""
+        """See Policy: that token is all it gets."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""

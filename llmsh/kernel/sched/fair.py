@@ -137,7 +137,7 @@ class Fair:
         return False
 
     def starved(self, task: Task) -> None:
-        """See Policy: its quantum is all it gets."""
+        """See Policy: that token is all it gets."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """See Policy: out of the order, its session's counter untouched."""

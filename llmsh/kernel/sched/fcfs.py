@@ -65,7 +65,7 @@ class Fcfs:
         return False
 
     def starved(self, task: Task) -> None:
-        """See Policy: its quantum is all it gets."""
+        """See Policy: that token is all it gets."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""

@@ -44,6 +44,7 @@ class Task:
         "nice",
         "served",
         "since",
+        "urgent",
         "vtime",
     )
 
@@ -62,6 +63,8 @@ class Task:
         self.goal: Goal | None = None
         self.era = 0
         """Which policy of its core the account below belongs to."""
+        self.urgent = 0
+        """Its place among those who come before everybody, as long as it has a boost; 0 for none yet."""
         # Set by the policy.
         self.arrival = self.level = 0
         self.vtime = self.served = 0.0
@@ -110,7 +113,7 @@ class Policy(Protocol):
         """Whether a task without a seat takes that of another, whose lease ends now."""
 
     def starved(self, task: Task) -> None:
-        """The task has waited longer than anybody should; it has been given a quantum before everybody."""
+        """The task has waited longer than anybody should; its next token comes before everybody's."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """Leave the task, or (only if `sessions`) all of its session, out of `pick` until the task's `unpark`;
