@@ -1,6 +1,6 @@
 # Completion of llmsh for bash. Made by tools/completions.py: change a command's table, then `make man`.
 
-_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev map model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait'
+_llmsh_commands='agents bg cd daemon dmesg echo exit export fg fork free help jobs kill limit logs lsdev map model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait'
 
 _llmsh_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _llmsh_file() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
@@ -9,7 +9,7 @@ _llmsh_agent() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh agents l
 _llmsh_model() { local commands=$_llmsh_commands; _llmsh_words "$(llmsh model ls --json 2>/dev/null | sed -n 's/.*"name": "\([^"]*\)".*/\1/p')"; }
 _llmsh_command() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' $commands)"; }
 _llmsh_signal() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' HUP INT QUIT KILL USR1 USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU)"; }
-_llmsh_column() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args)"; }
+_llmsh_column() { local commands=$_llmsh_commands; _llmsh_words "$(printf '%s\n' pid ppid pgid sid stat nice oom agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args)"; }
 
 _llmsh() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
@@ -106,6 +106,12 @@ _llmsh() {
             if [[ $word == -* ]]; then _llmsh_words '-s --signal -l --list -L --table --help'; return; fi
             _llmsh_pid
             ;;
+        limit)
+            case $before in
+            esac
+            if [[ $word == -* ]]; then _llmsh_words '-n --oom-score-adj -g --group-cells -s --session-cells --help'; return; fi
+            _llmsh_pid
+            ;;
         logs)
             case $before in
             esac
@@ -123,7 +129,7 @@ _llmsh() {
                 -m|--model) _llmsh_model; return ;;
                 --json-schema) _llmsh_file; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-P --max-procs -n --lines -0 --null -d --delimiter -u --unordered -k --keep-going -m --model --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-P --max-procs -n --lines -0 --null -d --delimiter -u --unordered -k --keep-going -m --model --nice --timeout --deadline --value --late --grace --max-tokens --tokens --group-cells --oom-score-adj --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
             _llmsh_agent
             ;;
         model)
@@ -190,7 +196,7 @@ _llmsh() {
                 -m|--model) _llmsh_model; return ;;
                 --json-schema) _llmsh_file; return ;;
             esac
-            if [[ $word == -* ]]; then _llmsh_words '-d --detach --best-of -m --model -n --nice --timeout --deadline --value --late --grace --max-tokens --tokens --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
+            if [[ $word == -* ]]; then _llmsh_words '-d --detach --best-of -m --model -n --nice --timeout --deadline --value --late --grace --max-tokens --tokens --group-cells --oom-score-adj --context --output-limit --temp --temperature --top-k --top-p --min-p --repeat-penalty --frequency-penalty --presence-penalty --penalty-last --seed --stop --logit-bias --json-schema --ignore-eos --scores --json --raw --shift --deterministic --pipe-capacity --help'; return; fi
             _llmsh_agent
             ;;
         sched)

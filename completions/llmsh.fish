@@ -1,6 +1,6 @@
 # Completion of llmsh for fish. Made by tools/completions.py: change a command's table, then `make man`.
 
-set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg fork free help jobs kill logs lsdev map model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait
+set -g __llmsh_commands agents bg cd daemon dmesg echo exit export fg fork free help jobs kill limit logs lsdev map model nice pgrep pkill ps purge pwd renice run sched timeout uptime vmstat wait
 function __llmsh_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2; and test $words[2] = $argv[1]
@@ -22,7 +22,7 @@ function __llmsh_signal
     printf '%s\n' HUP INT QUIT KILL USR1 USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU
 end
 function __llmsh_column
-    printf '%s\n' pid ppid pgid sid stat nice agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args
+    printf '%s\n' pid ppid pgid sid stat nice oom agent model core tokens_in tokens_out ctx rss rss_bytes shared shared_bytes swap swap_bytes time_ms started elapsed_ms tty deadline wchan status args
 end
 complete -c llmsh -n __fish_is_first_token -a agents -d 'list, show and check agents'
 complete -c llmsh -n '__fish_seen_subcommand_from agents' -l json -d 'print one JSON record a line'
@@ -94,6 +94,12 @@ complete -c llmsh -n '__fish_seen_subcommand_from kill' -s l -l list -d 'list th
 complete -c llmsh -n '__fish_seen_subcommand_from kill' -s L -l table -d 'list names and numbers'
 complete -c llmsh -n '__fish_seen_subcommand_from kill' -l help -d 'show this and exit'
 complete -c llmsh -n '__fish_seen_subcommand_from kill' -f -a '(__llmsh_pid)'
+complete -c llmsh -n __fish_is_first_token -a limit -d 'show or set the cells that groups of running agents may have, and who gives up cells first'
+complete -c llmsh -n '__fish_seen_subcommand_from limit' -s n -l oom-score-adj -r -d '-1000 to 1000: who has more leaves first'
+complete -c llmsh -n '__fish_seen_subcommand_from limit' -s g -l group-cells -r -d 'cells of the whole process group; 0 for no limit'
+complete -c llmsh -n '__fish_seen_subcommand_from limit' -s s -l session-cells -r -d 'cells of the whole session; 0 for no limit'
+complete -c llmsh -n '__fish_seen_subcommand_from limit' -l help -d 'show this and exit'
+complete -c llmsh -n '__fish_seen_subcommand_from limit' -f -a '(__llmsh_pid)'
 complete -c llmsh -n __fish_is_first_token -a logs -d 'print what a detached process has written'
 complete -c llmsh -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'go on printing until the process ends'
 complete -c llmsh -n '__fish_seen_subcommand_from logs' -s n -l lines -r -d 'only the last so many lines'
@@ -121,6 +127,8 @@ complete -c llmsh -n '__fish_seen_subcommand_from map' -l late -d 'run also when
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l grace -r -d 'from TERM to KILL'
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l max-tokens -r -d 'how long an answer is wanted: at most so many tokens, then it ends with status 0; 0 for no limit'
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l tokens -r -d 'at most so many tokens in all: an answer that this cuts is status 1; 0 for no limit'
+complete -c llmsh -n '__fish_seen_subcommand_from map' -l group-cells -r -d 'cells that its process group may have in the caches together'
+complete -c llmsh -n '__fish_seen_subcommand_from map' -l oom-score-adj -r -d '-1000 to 1000: who has more leaves the cells first'
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l context -r -d 'the longest context, in tokens; 0 for no limit but the model\'s'
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l output-limit -r -d 'at most so many bytes of output: more is status 1; 0 for no limit'
 complete -c llmsh -n '__fish_seen_subcommand_from map' -l temp -l temperature -r -d '0 always takes the likeliest token; higher is freer'
@@ -252,6 +260,8 @@ complete -c llmsh -n '__fish_seen_subcommand_from run' -l late -d 'run also when
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l grace -r -d 'from TERM to KILL'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l max-tokens -r -d 'how long an answer is wanted: at most so many tokens, then it ends with status 0; 0 for no limit'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l tokens -r -d 'at most so many tokens in all: an answer that this cuts is status 1; 0 for no limit'
+complete -c llmsh -n '__fish_seen_subcommand_from run' -l group-cells -r -d 'cells that its process group may have in the caches together'
+complete -c llmsh -n '__fish_seen_subcommand_from run' -l oom-score-adj -r -d '-1000 to 1000: who has more leaves the cells first'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l context -r -d 'the longest context, in tokens; 0 for no limit but the model\'s'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l output-limit -r -d 'at most so many bytes of output: more is status 1; 0 for no limit'
 complete -c llmsh -n '__fish_seen_subcommand_from run' -l temp -l temperature -r -d '0 always takes the likeliest token; higher is freer'

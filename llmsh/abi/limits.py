@@ -24,6 +24,10 @@ ARGS_MAX = 128 << 10
 ENV_KEPT = ("LANG", "LC_ALL", "LC_MESSAGES", "TZ", "TERM", "COLUMNS", "LLMSH_MODEL")
 """The part of a caller's environment that a process keeps."""
 SOCKET_PATH_MAX = 107
+OOM_MAX = 1000
+"""The largest oom_score_adj, and with a minus the smallest."""
+OOM_SAME = 1001
+"""In a call: as it is."""
 STEP_MAX_MS = 150
 SEQUENCES_MAX = 256
 """Sequences of one llama.cpp context (LLAMA_MAX_SEQ)."""

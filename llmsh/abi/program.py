@@ -20,6 +20,10 @@ class _Record(msgspec.Struct, tag=True, frozen=True):
     pass
 
 
+TOO_LONG = ("E2BIG", "ENOMEM")
+"""Why a text is refused that might be taken in parts: the context, or the cells that the group may have."""
+
+
 class Image(msgspec.Struct, frozen=True):
     """What a process is made of: its unit and what the caller gave."""
 

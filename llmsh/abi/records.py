@@ -11,6 +11,7 @@ PS: dict[str, str] = {
     "sid": "session: the OS session of the connection",
     "stat": "state letter, then + foreground, < and N for nice",
     "nice": "nice value, -20 to 19",
+    "oom": "oom_score_adj, -1000 to 1000: who has more leaves the cells, or loses its image, first",
     "agent": "unit name",
     "model": "model name",
     "core": "index of the core that holds its cells, -1 for none",

@@ -6,7 +6,7 @@ may be and nothing of what a call does.
 
 from typing import NamedTuple
 
-from llmsh.abi.limits import ARGS_MAX, PIPE_MAX, PIPE_MIN
+from llmsh.abi.limits import ARGS_MAX, OOM_MAX, OOM_SAME, PIPE_MAX, PIPE_MIN
 from llmsh.abi.records import VMSTAT
 
 NONE: object = None
@@ -164,6 +164,18 @@ CALLS: tuple[Call, ...] = (
         ),
         ("nice",),
         ("ESRCH", "EPERM"),
+    ),
+    Call(
+        "limit",
+        "ask or set oom_score_adj of a process, and the most cells that its group and its session may have together",
+        (
+            _PID,
+            Arg("oom", "int", "-1000 to 1000; 1001: as it is", default=OOM_SAME, low=-OOM_MAX, high=OOM_SAME),
+            Arg("group", "int", "cells of the group, 0 for no limit; -1: as it is", default=-1, low=-1),
+            Arg("session", "int", "cells of the session, likewise", default=-1, low=-1),
+        ),
+        ("oom", "group", "group_used", "session", "session_used"),
+        ("ESRCH",),
     ),
     Call(
         "setpgid",

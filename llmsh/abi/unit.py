@@ -60,6 +60,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0
     output: int = 0
     """Bytes written in all."""
+    group: int = 0
+    """Cells that its process group may have in the caches together."""
 
 
 class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

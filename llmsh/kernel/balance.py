@@ -6,7 +6,7 @@ one of another. Goals with a deadline go first where the policy says so (feasibl
 scheduling" and load balancing in sched-design-CFS, kernel.org.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
@@ -18,11 +18,14 @@ from llmsh.kernel.sched import Task
 from llmsh.kernel.sched.policy import FOREGROUND
 from llmsh.kernel.seating import Seating
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.weights import Kind, Weights
 
 GAIN = 0.125
 """What a move must win, in parts of a core's fair load: less is not worth the images it makes."""
 SETTLED_S = 0.2
 """Who has just moved stays so long."""
+LOOKS = 32
+"""Of so many it is asked whether they can move, for one that does."""
 DEADLINE = "deadline"
 """The policy under which goals are placed first: each where it ends first, the earliest deadline before others."""
 EXPECTED = 128.0
@@ -40,44 +43,59 @@ def in_time(task: Task) -> bool:
     return task.goal is not None and task.goal.due < inf and not task.goal.late
 
 
-def loads(cores: Sequence[Sequence[Task]], front: float = 1.0) -> list[list[float]]:
-    """The load of each task on each core; a session's tasks weigh 1 together, and `front` times what they would
-    if they are in the foreground."""
-    sums: dict[str, float] = {}
-    for tasks in cores:
-        for task in tasks:
-            sums[task.group] = sums.get(task.group, 0.0) + task.weight
-    return [[(front if task.foreground else 1.0) * task.weight / sums[task.group] for task in tasks] for tasks in cores]
+def totals(cores: Sequence[Weights]) -> dict[str, float]:
+    """The weight of each session over all cores."""
+    found: dict[str, float] = {}
+    for weights in cores:
+        for session, weight in weights.sums.items():
+            found[session] = found.get(session, 0.0) + weight
+    return found
 
 
-def move(cores: Sequence[Sequence[Task]], free: Mapping[int, bool], front: float = 1.0) -> tuple[int, int, Task] | None:
+def loads(cores: Sequence[Weights], front: float = 1.0) -> list[float]:
+    """The load of each core: over all cores a session weighs 1, and those of it in the foreground `front` times
+    what they would."""
+    whole = totals(cores)
+    return [
+        sum(
+            (weight + (front - 1) * each.fronts.get(session, 0.0)) / whole[session]
+            for session, weight in each.sums.items()
+        )
+        for each in cores
+    ]
+
+
+def move(cores: Sequence[Weights], free: Callable[[Task], bool], front: float = 1.0) -> tuple[int, int, Task] | None:
     """The move that evens out most: from, to, task; None when none is worth it. `front`: see loads.
 
-    `free`: by task, whether it can be moved now. A core without any task always gets one from a core
-    with two."""
-    weighed = loads(cores, front)
-    sums = [sum(each) for each in weighed]
+    `free`: whether a task can be moved now; asked of LOOKS at most. A core without any task always gets one
+    from a core with two."""
+    sums, whole = loads(cores, front), totals(cores)
     light = sums.index(min(sums))
-    idle = not cores[light]
+    idle = not len(cores[light])
     heavy = max(range(len(cores)), key=lambda core: (not idle or len(cores[core]) > 1, sums[core]))
     gap = sums[heavy] - sums[light]
     least = 0.0 if idle else GAIN * sum(sums) / len(cores)
-    best: tuple[float, int] | None = None
-    for place, (task, load) in enumerate(zip(cores[heavy], weighed[heavy], strict=True)):
+    gains: list[tuple[float, Kind]] = []
+    for kind in cores[heavy].kinds:
+        session, weight, foreground = kind
+        load = weight * (front if foreground else 1.0) / whole[session]
         gain = gap - abs(gap - 2 * load)
-        if free.get(task.ident) and gain > least and load < gap and (best is None or gain > best[0]):
-            best = (gain, place)
-    return (heavy, light, cores[heavy][best[1]]) if best is not None else None
+        if gain > least and load < gap:
+            gains.append((gain, kind))
+    gains.sort(key=lambda each: each[0], reverse=True)
+    task = cores[heavy].first((kind for _, kind in gains), free, LOOKS)
+    return (heavy, light, task) if task is not None else None
 
 
-def gather(cores: Sequence[Sequence[Task]], free: Mapping[int, bool], width: int) -> tuple[int, int, Task] | None:
+def gather(cores: Sequence[Weights], free: Callable[[Task], bool], width: int) -> tuple[int, int, Task] | None:
     """The next move to fewer cores: who goes from the one with the least to the next; None when no more
     than `width` have any task, or nobody of it can go."""
-    busy = sorted((len(tasks), place) for place, tasks in enumerate(cores) if tasks)
+    busy = sorted((len(tasks), place) for place, tasks in enumerate(cores) if len(tasks))
     if len(busy) <= width:
         return None
     (_, source), (_, target) = busy[:2]
-    task = next((each for each in cores[source] if free.get(each.ident)), None)
+    task = cores[source].first(iter(list(cores[source].kinds)), free, LOOKS)
     return (source, target, task) if task is not None else None
 
 
@@ -147,11 +165,11 @@ class Balance(Generic[C]):
         jobs = [Job(task.goal.due, task.goal.left, at) for at, task in goals if task.goal is not None]
         return [place.core for place in assign(jobs, [ahead(self.cores[core].queue) for core in among])]
 
-    def _by_due(self, among: Sequence[int], free: Mapping[int, bool]) -> tuple[int, int, Task] | None:
+    def _by_due(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
         """The move that lets a goal end sooner."""
         goals = self._timely(among)
         found = zip(goals, self._places(goals, among), strict=True)
-        return next(((at, to, task) for (at, task), to in found if at != to and free.get(task.ident)), None)
+        return next(((at, to, task) for (at, task), to in found if at != to and self._free(task)), None)
 
     def changed(self) -> None:
         """Somebody became runnable or stopped being so: look once it is all said."""
@@ -168,30 +186,36 @@ class Balance(Generic[C]):
 
     def _next(self) -> tuple[Stream, C, C] | None:
         """The move to make now: who, from where and to where."""
-        settled = self._clock.now() - SETTLED_S
-        tasks = [[stream.task for stream in core.queue.streams.values()] for core in self.cores]
-        free = {
-            ident: self._movable(core, stream) and (stream.moved <= settled or not (stream.q or stream.moved))
-            for core in self.cores
-            for ident, stream in core.queue.streams.items()
-        }
-        found = gather(tasks, free, self.width)
+        weights = [core.queue.weights for core in self.cores]
+        found = gather(weights, self._free, self.width)
         if found is None:
-            among = eligible([len(each) for each in tasks], self.width)
-            best = self._by_due(among, free) if self._goals and len(among) > 1 else None
-            if best is None and len(among) > 1:
-                stay = {task.ident: False for each in tasks for task in each if self._goals and in_time(task)}
-                best = move([tasks[place] for place in among], {**free, **stay}, self._front)
+            among = eligible([len(each) for each in weights], self.width)
+            best = self._best(among) if len(among) > 1 else None
             if best is None:
                 return None
             found = (among[best[0]], among[best[1]], best[2])
         source, target = self.cores[found[0]], self.cores[found[1]]
         return source.queue.streams[found[2].ident], source, target
 
+    def _best(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
+        """The move among these cores: goals first, where they decide."""
+        weights = [self.cores[place].queue.weights for place in among]
+        if not self._goals:
+            return move(weights, self._free, self._front)
+        best = self._by_due(among)
+        return best or move(weights, lambda task: not in_time(task) and self._free(task), self._front)
+
     @property
     def _front(self) -> float:
         """What a task in the foreground weighs: with one seat a core, those beside it have the rest of its share."""
         return FOREGROUND if all(core.seating.seats == 1 for core in self.cores) else 1.0
+
+    def _free(self, task: Task) -> bool:
+        """Whether it can go now, and has not just come."""
+        core = next(each for each in self.cores if task.ident in each.queue.streams)
+        stream = core.queue.streams[task.ident]
+        settled = stream.moved <= self._clock.now() - SETTLED_S or not (stream.q or stream.moved)
+        return settled and self._movable(core, stream)
 
     def _go(self, stream: Stream, source: C, target: C) -> None:
         if not stream.leased:

@@ -14,7 +14,7 @@ SLICE_MS = 100
 STEP_MS = 700.0
 """A step that is expected to take longer is not measured: it could not give way in time on every machine."""
 SPENT_MS = 18_000.0
-"""All measurements of a table together."""
+"""All measurements of a table together; as much again, once, when it was found to be made in a bad moment."""
 TRIES = 5
 """How often a point may fail before it is left out in this life of the engine. To give way is no failure."""
 DISTURBED = 1.25
@@ -121,9 +121,10 @@ class Calibration:
     def _accept(self, point: Point, ms: float, doubtful: bool, now: float) -> None:
         """What is not doubtful holds, else the least. What is doubtful is measured again, a few times."""
         rates, old = self.rates, self.rates.ms.get(point)
-        if old is not None and ms * DISTURBED < old:
-            # The machine was not itself: what was left out for its cost may be worth measuring now.
-            rates.spent_ms = 0.0
+        if old is not None and ms * DISTURBED < old and not rates.renewed:
+            # The machine was not itself: what was left out for its cost may be worth measuring now. Only once: a
+            # machine that is never itself would be measured without end.
+            rates.spent_ms, rates.renewed = 0.0, True
         if old is None or ms < old or not doubtful:
             rates.measured(point, ms)
             rates.improved = True

@@ -47,6 +47,10 @@ class Cells:
         """Cells on their way out."""
         return sum(self._leaving.values())
 
+    def given(self, op: int) -> int:
+        """Cells that an operation gives up."""
+        return self._leaving.get(op, 0)
+
     @property
     def going(self) -> int:
         """Sequences on their way out."""
@@ -82,6 +86,11 @@ class Cells:
         keeper.held = count
         self._residents[keeper] = None
         self.touch(holder)
+
+    def take(self, holder: Holder, keeper: Holder) -> None:
+        """The inverse of `lend`: all that the keeper has is the holder's own from now on."""
+        holder.held += keeper.held
+        keeper.held = 0
 
     def leave(self, holder: Holder, op: int) -> None:
         """Its cells, if it has any, are being given up by operation `op`; they are used until `left`."""

@@ -263,7 +263,7 @@ class Core:
         fresh = not stream.leased
         if fresh:
             self._enter(stream, need)
-        self.cells.hold(stream, upto)
+        self._hold(stream, upto)
         stream.upto = upto
         self.port.post(Lease(stream.q, stream.halted, upto, self.pace.target(stream)))
         if fresh:
@@ -278,13 +278,17 @@ class Core:
         self.port.swap.withdraw(stream)
         enter(self, stream, need)
 
+    def _hold(self, stream: Stream, upto: int) -> None:
+        self.cells.hold(stream, upto)
+        self.sharing.collapse(stream.base)  # those who shared that may have gone while it was away
+
     def _score(self, stream: Stream) -> str:
         upto = len(stream) + sum(map(len, stream.labels))
         need = self.sharing.need(stream, upto)
         if need.wait or not self.residence.admit(stream, need):
             return STUCK
         self._enter(stream, need)
-        self.cells.hold(stream, upto)
+        self._hold(stream, upto)
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
@@ -309,7 +313,10 @@ class Core:
 
     def halted(self, message: Halted) -> None:
         """A lease has ended: exactly one of these for each."""
+        stream = self.leased.get(message.q)
         account.halted(self, message)
+        if stream is not None:
+            self.residence.gave(stream)
 
     def _scored(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         if stream.op != op:
@@ -325,6 +332,7 @@ class Core:
 
     def _freed(self, stream: Stream, op: int, error: str, scores: list[float]) -> None:
         self.cells.left(op)
+        self.residence.gave(stream)
         self.plan()  # the stream may be another core's by now, and that one is planned anyway
 
     def rebuild(self, stream: Stream) -> None:

@@ -73,6 +73,9 @@ def end(kernel: "Kernel", process: Process, status: int, signal: int = 0, reason
         calls, process.stream.on_quiet = process.stream.on_quiet, []
         process.stream.goal = ""
         process.host.leave(process.stream)
+        for quota in process.stream.quotas:
+            quota.leave(process.stream)
+            quota.freed()
     process.stream = None
     process.program_state = None
     kernel.forget_interpreter(process)

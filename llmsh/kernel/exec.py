@@ -25,6 +25,7 @@ from llmsh.kernel.outlet import Outlet
 from llmsh.kernel.params import Params, merge
 from llmsh.kernel.pipe import Pipe
 from llmsh.kernel.proc import Process
+from llmsh.kernel.quotas import GROUP
 from llmsh.kernel.sched import Task
 from llmsh.kernel.stream import Stream
 from llmsh.kernel.workqueue import WorkQueue
@@ -58,6 +59,8 @@ def run(kernel: "Kernel", call: Trap) -> None:
     goal = kernel.goals.state(process, params, host, kernel.clock.now())
     open_ends(kernel, call, process, opened)
     kernel.table.add(process)
+    if params.limits.group:
+        kernel.quotas.set(GROUP, process, params.limits.group)
     if goal is not None:
         kernel.goals.add(process, goal, host, kernel.clock.now())
     task = Task(process.pid, str(process.sid), process.nice)
@@ -87,6 +90,7 @@ def _process(kernel: "Kernel", call: Trap, unit: Unit, params: Params) -> Proces
     pid = kernel.table.next_pid()
     process = Process(pid, INIT if call["detach"] else peer.pid, call["pgid"] or pid, peer.sid, unit.name)
     process.nice = max(-20, min(19, call["nice"] + unit.nice))
+    process.oom = params.oom
     process.args = list(call["args"])
     process.cwd, process.umask = call["cwd"], call["umask"]
     process.env = {name: str(value) for name, value in call["env"].items() if name in ENV_KEPT}
@@ -225,8 +229,9 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
     elif not process.detached:
         process.ppid = INIT
     stream = interpreter.stream
-    stream.task.goal = process.goal
+    stream.task.goal, stream.oom = process.goal, process.oom
     process.stream, process.host = stream, host
+    kernel.quotas.join(process)
     host.join(stream)
     kernel.add_interpreter(process, interpreter)
     kernel.log_tokens(process, len(stream))
@@ -295,7 +300,7 @@ def begin(kernel: "Kernel", process: Process) -> None:
     if alien:
         kernel.leave(process, 2, f"logit_bias: token {min(alien)}: expected 0 to {vocab - 1}, the model's tokens")
         return
-    process.image = msgspec.structs.replace(process.image, context=kernel.context_of(process))
+    process.image = msgspec.structs.replace(process.image, context=kernel.own_context(process))
     if process.program_state is not None:  # a child goes on from where its parent was
         signals.deliver(kernel, process)
         kernel.go_on(process)

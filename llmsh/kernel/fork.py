@@ -56,7 +56,7 @@ def fork(kernel: "Kernel", call: Trap) -> None:
 def _process(kernel: "Kernel", call: Trap, parent: Process) -> Process:
     pid = kernel.table.next_pid()
     child = Process(pid, parent.pid, call["pgid"] or pid, parent.sid, parent.agent)
-    for name in ("nice", "cwd", "umask", "model", "program", "tty"):
+    for name in ("nice", "oom", "cwd", "umask", "model", "program", "tty"):
         setattr(child, name, getattr(parent, name))
     child.args, child.env = list(parent.args), dict(parent.env)
     child.started, child.began = kernel.clock.wall(), kernel.clock.now()

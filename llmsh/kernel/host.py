@@ -62,6 +62,7 @@ class Host(Party):
         self.cores: dict[int, Core] = {}
         self.dropped, self.token_bytes, self.latency_ms = 0, 1, 0.0
         self.streams: dict[int, Stream] = {}
+        self.holders: dict[int, Holder] = {}
         self.members = set()
         """Every stream of this host, also those that the engine has not seen."""
         self.on_ready: list[Callable[[], None]] = []
@@ -130,6 +131,7 @@ class Host(Party):
         for stream in self.members:
             stream.void()
         self.streams.clear()
+        self.holders.clear()
         for stream in list(self.members):
             stream.quieten()
         if self.closing:
@@ -237,17 +239,6 @@ class Host(Party):
         self._hung = True
         self.device.kill()
 
-    @property
-    def busy(self) -> bool:
-        """Whether the engine owes us anything."""
-        return self._due or self._requests.asking > 0 or self.swap.moving
-
-    @property
-    def _due(self) -> bool:
-        """Whether a step or the end of an operation is to come; a disk may take as long as a request."""
-        owes = len(self._ops) > self.swap.moving or self.tuning.measuring
-        return owes or any(core.leased for core in self.cores.values())
-
     # Port: the cores' way to the engine.
 
     def input_ms(self, tokens: int) -> float:
@@ -269,12 +260,14 @@ class Host(Party):
         """See Port."""
         self._q += 1
         holder.q = self._q
+        self.holders[holder.q] = holder
         if isinstance(holder, Stream):
             self.streams[holder.q] = holder
 
     def forget(self, holder: Holder) -> None:
         """See Port."""
         self.streams.pop(holder.q, None)
+        self.holders.pop(holder.q, None)
 
     def interrupt(self) -> None:
         """See Port."""

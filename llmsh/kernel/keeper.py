@@ -28,3 +28,5 @@ class Keeper(Holder):
         self.core = core
         self.users: set[Holder] = set()
         self.branch = Branch(len(log))
+        self.passing = False
+        """Made for a child of a process that goes on: not worth keeping once the two are one again."""

@@ -29,6 +29,7 @@ from llmsh.kernel.ledger import Ledger
 from llmsh.kernel.load import Load
 from llmsh.kernel.models import Models
 from llmsh.kernel.proc import Process
+from llmsh.kernel.quotas import Quotas
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.swap import Limits, Swap
 from llmsh.kernel.table import Table
@@ -74,6 +75,7 @@ class Kernel:
         self.console = console
         self.shelf = shelf
         self.table = Table(ledger.last_pid)
+        self.quotas = Quotas(self)
         self.statuses = ending.Statuses(ledger.statuses)
         self.policy = settings.policy
         self.hosts: dict[str, Host] = {}
@@ -244,6 +246,11 @@ class Kernel:
 
     def context_of(self, process: Process) -> int:
         """The longest context the process may have, in tokens."""
+        bound = self.quotas.bound(process)
+        return min(bound, self.own_context(process)) if bound else self.own_context(process)
+
+    def own_context(self, process: Process) -> int:
+        """The same where its group has no limit of cells."""
         assert process.host is not None
         context = process.host.facts.context
         return min(context, process.limits.context) if process.limits.context else context

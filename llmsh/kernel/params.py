@@ -12,11 +12,13 @@ import msgspec
 
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import Sampling
+from llmsh.abi.limits import OOM_MAX
 from llmsh.abi.unit import RANGES, Limits, Unit
 
-_LIMITS = {"tokens": "tokens", "max_tokens": "answer", "context": "context", "seconds": "seconds", "output": "output"}
+_LIMITS = {name: name for name in ("tokens", "context", "seconds", "output")}
+_LIMITS |= {"max_tokens": "answer", "group_cells": "group"}
 _OTHERS = ("stop", "logit_bias", "schema", "grace")
-_GOALS = ("deadline", "value")
+_GOALS = ("deadline", "value", "oom_score_adj")
 _FLAGS = ("raw", "shift", "deterministic", "scores", "json", "tty", "late")
 _BOOLS = (*_FLAGS, "rated")
 
@@ -37,6 +39,8 @@ class Params(msgspec.Struct, frozen=True):
     deadline: float = 0.0
     """Seconds from its start in which it should end; 0: none."""
     value: float = 0.0
+    oom: int = 0
+    """oom_score_adj."""
     late: bool = False
     """It runs, marked, also when its deadline cannot be met."""
 
@@ -131,5 +135,6 @@ def merge(unit: Unit, given: Mapping[str, Any]) -> Params:
         grace=None if grace is None else float(_number("grace", grace, 0, 3600)),
         deadline=float(_number("deadline", given.get("deadline", unit.deadline), 0, 1e12)),
         value=float(_number("value", given.get("value", unit.value), 0, 1e12)),
+        oom=int(_number("oom_score_adj", given.get("oom_score_adj", 0), -OOM_MAX, OOM_MAX)),
         **{name: given[name] for name in _FLAGS if name in given},
     )

@@ -11,9 +11,12 @@ from llmsh.kernel.core import Core, faults
 from llmsh.kernel.dealing import Dealing, Turn
 from llmsh.kernel.device import Device
 from llmsh.kernel.models import Models
+from llmsh.kernel.operations import Operations
 from llmsh.kernel.requests import Requests
 from llmsh.kernel.sched import Ledger, Task
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.swap import Swap
+from llmsh.kernel.tuning import Tuning
 
 STARTING, READY, DEAD, OUT = "starting", "ready", "dead", "out"
 """States of a host. OUT: its engine was closed to make room, and it comes back when somebody wants it."""
@@ -31,6 +34,9 @@ class Party:
     ledger: Ledger
     plan: Callable[[], None]
     start: Callable[[], None]
+    swap: Swap
+    tuning: Tuning
+    _ops: Operations
     _requests: Requests
 
     def __init__(self, device: Device, clock: Clock, dealing: Dealing, memory: Models) -> None:
@@ -95,6 +101,17 @@ class Party:
     def works(self) -> bool:
         """Whether the engine owes steps."""
         return any(core.working for core in self.cores.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether the engine owes us anything."""
+        return self._due or self._requests.asking > 0 or self.swap.moving
+
+    @property
+    def _due(self) -> bool:
+        """Whether a step or the end of an operation is to come; a disk may take as long as a request."""
+        owes = len(self._ops) > self.swap.moving or self.tuning.measuring
+        return owes or any(core.leased for core in self.cores.values())
 
     @property
     def needed(self) -> bool:

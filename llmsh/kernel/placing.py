@@ -43,7 +43,7 @@ class Placing:
             if self.effect.shift and self._drop_oldest():
                 self.render()
                 return
-            self.interpreter.answer(Refused("E2BIG", f"input of {len(tokens)} tokens, context of {context}"))
+            self.interpreter.answer(self._too_long(len(tokens), context))
             return
         if not tokens:
             self.interpreter.answer(Refused("EINVAL", "the prompt is empty"))
@@ -51,6 +51,12 @@ class Placing:
         self._place(tokens)
         dropped = len(self.effect.pieces) - len(self.pieces)
         self.interpreter.answer(Placed(len(tokens), context - len(tokens), dropped))
+
+    def _too_long(self, length: int, context: int) -> Refused:
+        """A limit of cells is in the way, or the context, the model's or the process's own."""
+        if context < self.interpreter.kernel.own_context(self.interpreter.process):
+            return Refused("ENOMEM", f"input of {length} tokens, its group may have {context} cells")
+        return Refused("E2BIG", f"input of {length} tokens, context of {context}")
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest turn after the system message; never the last one."""

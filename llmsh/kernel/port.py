@@ -30,8 +30,8 @@ class Images(Protocol):
     def reads(self, holder: Holder) -> bool:
         """Whether its image, if that is in the file, is worth being brought back."""
 
-    def pin(self, holder: Holder) -> None:
-        """Its image is being forked, and stays in memory until `unpin`."""
+    def forked(self, parent: Holder, child: Holder) -> None:
+        """The child is to have the image of its parent, which stays in memory until `unpin`."""
 
     def unpin(self, holder: Holder) -> None:
         """It has been."""

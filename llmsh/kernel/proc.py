@@ -82,7 +82,7 @@ class Process:
         self.outlets: dict[int, Outlet] = {}
         self.output = 0
         # Written by the dispatcher and the host.
-        self.nice = 0
+        self.nice = self.oom = 0
         self.host: Host | None = None
         self.stream: Stream | None = None
         self.tokens_in = 0

@@ -64,6 +64,8 @@ class Rates:
         self.spent_ms = 0.0
         self.rent: float | None = None
         """Milliseconds that a cell adds to a step of one token, whoever has it; None: not known."""
+        self.renewed = False
+        """Whether `spent_ms` was once set back to 0."""
         self.made = made
         self.doubtful: set[Point] = set()
         """Points that were measured while something disturbed the machine."""
@@ -163,6 +165,7 @@ class Rates:
         return {"version": VERSION, "made": self.made, "spent_ms": round(self.spent_ms, 1), "points": points} | {
             "doubtful": [list(point) for point in sorted(self.doubtful)],
             "rent": None if self.rent is None else round(self.rent, 7),
+            "renewed": self.renewed,
         }
 
 
@@ -173,6 +176,7 @@ def restored(record: Any) -> Rates:
             raise Broken(f"version {record['version']}, not {VERSION}")
         rates = Rates(float(record["made"]))
         rates.spent_ms = float(record["spent_ms"])
+        rates.renewed = bool(record.get("renewed", False))
         for *sizes, ms in record["points"]:
             point = Point(*sizes)
             if not all(type(each) is int and 0 < each <= 4096 for each in point) or not 0 < float(ms) < 1e9:

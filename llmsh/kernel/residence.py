@@ -39,6 +39,13 @@ class Owner(Protocol):
     def rebuild(self, stream: Stream) -> None:
         """Forget the engine's copy of a stream."""
 
+    @property
+    def residence(self) -> "Residence":
+        """This."""
+
+    def plan(self) -> None:
+        """Grant leases."""
+
 
 class Residence:
     """Admission to the cells of one core."""
@@ -55,13 +62,22 @@ class Residence:
     # Claims.
 
     def admit(self, stream: Stream, need: Need) -> bool:
-        """Whether the stream may have what it needs now; if not, it claims that unless somebody
-        needier claims already."""
+        """Whether the stream may have what it needs now, of the limits that concern it and of the core."""
+        if not all(quota.allow(self.core, stream, need) for quota in stream.quotas):
+            if self.claimant is stream:
+                self.void()
+            return False
+        if not self._admit(stream, need):
+            return False
+        self.withdraw(stream)
+        return True
+
+    def _admit(self, stream: Stream, need: Need) -> bool:
+        """Of the core; if not, it claims that unless somebody needier claims already."""
         claimant, claimed = self.claimant, self.claimed
         if claimant is not None and claimant is not stream and self.core.rank(claimant) <= self.core.rank(stream):
             return not any(self._short(need.cells + claimed.cells, need.sequences + claimed.sequences))
         if not any(self._short(need.cells, need.sequences)):
-            self.withdraw(stream)
             return True
         self.claimant, self.claimed = stream, need
         stream.client.blocked("swap")
@@ -69,7 +85,9 @@ class Residence:
         return False
 
     def withdraw(self, stream: Stream) -> None:
-        """The stream's claim is met or void."""
+        """The stream's claims are met or void."""
+        for quota in stream.quotas:
+            quota.withdraw(stream)
         if self.claimant is stream:
             self.void()
 
@@ -105,10 +123,11 @@ class Residence:
             yield from self._unwanted(keeper, spared)
         quiet = [each for each in residents if isinstance(each, Stream) and not (each.leased or each.op)]
         # Who waits for a person takes its time; who waits for another program may be back at once.
-        idle = sorted((each for each in quiet if each not in core.queue), key=lambda each: not each.client.away)
+        idle = [each for each in quiet if each not in core.queue]
+        idle.sort(key=lambda each: (-each.oom, not each.client.away))
         mine = core.rank(stream)
         busy = [each for each in quiet if each in core.queue and core.rank(each) > mine]
-        for victim in idle + sorted(busy, key=core.rank, reverse=True):
+        for victim in idle + sorted(busy, key=lambda each: (each.oom, core.rank(each)), reverse=True):
             base = victim.base
             yield victim
             yield from self._unwanted(base, spared)
@@ -125,7 +144,7 @@ class Residence:
     def _doom(self, stream: Stream, cells: int, sequences: int) -> None:
         core, mine = self.core, self.core.rank(stream)
         others = [other for other in core.leased.values() if other is not stream and core.rank(other) > mine]
-        for victim in sorted(others, key=core.rank, reverse=True):
+        for victim in sorted(others, key=lambda each: (each.oom, core.rank(each)), reverse=True):
             cells, sequences = cells - victim.held, sequences - 1
             self.doomed.add(victim)
             if stream.task.boost:
@@ -145,8 +164,15 @@ class Residence:
         self.core.cells.leave(holder, holder.op)
         self.core.port.post(Save(holder.q, holder.op, holder.shared))
 
+    def gave(self, stream: Stream) -> None:
+        """It has given up cells: others of its group, on other cores, may have waited for that."""
+        for quota in stream.quotas:
+            quota.freed(self.core)
+
     def _saved(self, holder: Holder, op: int, error: str, scores: list[float]) -> None:
         self.core.cells.left(op)
+        if isinstance(holder, Stream):
+            self.gave(holder)
         if holder.op != op:
             return
         holder.op = 0

@@ -10,6 +10,7 @@ from llmsh.kernel.sched import POLICIES, Ledger, Policy, Task
 from llmsh.kernel.sched.policy import FOREGROUND
 from llmsh.kernel.sched.urgent import Urgent
 from llmsh.kernel.stream import Stream
+from llmsh.kernel.weights import Weights
 
 
 class RunQueue:
@@ -19,6 +20,8 @@ class RunQueue:
         self.streams: dict[int, Stream] = {}
         self.sessions: Counter[str] = Counter()
         """How many of the streams are whose."""
+        self.weights = Weights()
+        """The same, by what they weigh."""
         self.ledger = ledger
         """What the sessions had of the device."""
         self.policy: Policy = POLICIES[policy](ledger)
@@ -72,6 +75,7 @@ class RunQueue:
         """It is not runnable any more; whether it was."""
         if self.streams.pop(stream.ident, None) is None:
             return False
+        self.weights.drop(stream.task)
         session = stream.task.group
         self.sessions[session] -= 1
         if not self.sessions[session]:
@@ -183,6 +187,7 @@ class RunQueue:
 
     def _note(self, stream: Stream) -> None:
         """It is here, in the foreground or not."""
+        self.weights.put(stream.task)
         if stream.task.foreground:
             self.front[stream.ident] = stream
         else:

@@ -140,7 +140,7 @@ class Sharing:
             if same < parent.sent or not port.swap.in_memory(parent):
                 return  # it has gone another way since, or its image is not at hand
             port.enter(child)
-            port.swap.pin(parent)
+            port.swap.forked(parent, child)
             forked = port.operation(child, lambda *_: port.swap.unpin(parent))
             port.post(Fork(parent.q, child.q, parent.sent, forked))
             child.base, child.shared, child.image = parent.base, parent.shared, parent.image
@@ -150,8 +150,11 @@ class Sharing:
             return
         count = min(parent.computed, same, len(child) - 1)
         if parent in cells and count >= BLOCK and cells.seats > 1:
+            known = _line(parent.base)
             self.enter(child, Need(0, 2, _whose(parent, count), count))
             cells.hold(child, count)
+            if child.base is not None and child.base not in known:
+                child.base.passing = True
             self.index(child)
 
     def adopt(self, stream: Stream) -> int:
@@ -177,6 +180,33 @@ class Sharing:
         self._tree.remove(holder)
         if holder.base is not None:
             holder.base.users.discard(holder)
+            self.collapse(holder.base)
+
+    def collapse(self, keeper: Keeper | None) -> None:
+        """A keeper that only one is based on gives it its cells, if it was there for others' sake: between two
+        keepers, or for a child. The engine's sequence of who is based on it has them all anyway."""
+        user = self._heir(keeper) if keeper is not None else None
+        if keeper is None or user is None:
+            return
+        base = keeper.base
+        self._tree.remove(user)
+        self._tree.remove(keeper)
+        if base is not None:
+            base.users.discard(keeper)
+            base.users.add(user)
+        user.base, user.shared, keeper.base = base, keeper.shared, None
+        keeper.users.clear()
+        self.core.cells.take(user, keeper)
+        self._tree.insert(user)
+        self.drop(keeper)
+
+    def _heir(self, keeper: Keeper) -> Holder | None:
+        """Who alone is based on it and is to have its cells."""
+        user = next(iter(keeper.users)) if len(keeper.users) == 1 else None
+        cells = self.core.cells
+        if user is None or keeper not in cells or user not in cells:
+            return None
+        return user if keeper.passing or isinstance(user, Keeper) else None
 
     def _return(self, holder: Holder | None) -> None:
         """Put keepers back into cells, the first tokens first."""
@@ -187,6 +217,7 @@ class Sharing:
             port.post(Load(keeper.q, port.operation(keeper, self._returned), donor))
             keeper.image = 0
             cells.hold(keeper, len(keeper))
+            self.collapse(keeper.base)
 
     def _divide(self, holder: Holder, count: int) -> Keeper:
         """The keeper of the first `count` tokens of a resident that has more of its own than is before them."""
@@ -196,17 +227,19 @@ class Sharing:
         keeper = Keeper(holder.log[:count], holder.key, self.core.index)
         port.enter(keeper)
         port.post(Fork(holder.q, keeper.q, count, port.operation(keeper, _forked)))
-        keeper.computed, keeper.base, keeper.shared = count, holder.base, holder.shared
+        base = holder.base
+        keeper.computed, keeper.base, keeper.shared = count, base, holder.shared
         self.core.cells.lend(holder, keeper, count - holder.shared)
         self._tree.remove(holder)
-        if holder.base is not None:
-            holder.base.users.discard(holder)
-            holder.base.users.add(keeper)
+        if base is not None:
+            base.users.discard(holder)
+            base.users.add(keeper)
         keeper.users.add(holder)
         holder.base, holder.shared = keeper, count
         self.keepers.add(keeper)
         self._tree.insert(keeper)
         self._tree.insert(holder)
+        self.collapse(base)
         return keeper
 
     # What stays.
@@ -285,6 +318,8 @@ class Sharing:
             own = len(keeper) - keeper.shared
             if (keeper.held, keeper.image) not in ((own, 0), (0, own)) and not keeper.op:
                 faults.append(f"keeper of {len(keeper)}: {keeper.held} cells held, {keeper.image} in an image")
+            if self._heir(keeper) is not None:
+                faults.append(f"keeper of {len(keeper)}: is there for the sake of one")
             faults += [
                 f"holder {user.ident}: shares {user.shared} cells of a keeper of {len(keeper)}"
                 for user in keeper.users

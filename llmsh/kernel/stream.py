@@ -5,13 +5,16 @@ message (core does) and knows no policy.
 """
 
 from array import array
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from llmsh.abi.lease import Sampling
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.pipe import Pipe
 from llmsh.kernel.sched import Task
+
+if TYPE_CHECKING:
+    from llmsh.kernel.quota import Quota
 
 GENERATE, SCORE = "generate", "score"
 
@@ -101,6 +104,10 @@ class Stream(Holder):
         """Where the answer's bytes go, when that has a bound."""
         self.parent: Stream | None = None
         """Whose log it is a copy of, until it has joined its host."""
+        self.oom = 0
+        """oom_score_adj: of two that could leave the cells or lose an image, the one with the higher does."""
+        self.quotas: Sequence[Quota] = ()
+        """Limits of cells that concern it."""
         self.moved = 0.0
         """When it last went to another core."""
         self.hurried = False

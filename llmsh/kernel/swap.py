@@ -6,12 +6,14 @@ costs less by the measured rates (restore.py), an image is forgotten, too: the l
 within the engine; here is only who, where and when.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from llmsh.abi.lease import Done, Transfer
+from llmsh.abi.limits import OOM_MAX
 from llmsh.kernel.holder import Holder
+from llmsh.kernel.images import Images
 from llmsh.kernel.io.extents import Extents
 from llmsh.kernel.io.queue import QUEUES, Queue, Request
 from llmsh.kernel.keeper import Keeper
@@ -69,16 +71,14 @@ class Swap:
         self.restore = Restore(self.tax, port)
         self.memory = limits.memory
         self.extents = Extents(limits.file)
-        self.used = 0
-        """Bytes in memory."""
         self._port = port
         self._cores = cores
         self._wake = wake
         """Images may be there that were waited for."""
         self._order = limits.order
         self._queue: Queue = QUEUES[limits.order]()
-        self._images: OrderedDict[Holder, int] = OrderedDict()
-        """In memory, with their bytes; the first saved first."""
+        self._images = Images()
+        """In memory."""
         self._placed: dict[Holder, Request] = {}
         """In the file, or on their way there or back."""
         self._claims: dict[Stream, Claim] = {}
@@ -89,6 +89,12 @@ class Swap:
         self._call: list[Request] = []
         """What the engine is at."""
         self._holders: dict[int, Holder] = {}
+        """Whose the requests are that wait or are under way, by q."""
+
+    @property
+    def used(self) -> int:
+        """Bytes in memory."""
+        return self._images.used
 
     # Images come and go.
 
@@ -106,31 +112,28 @@ class Swap:
             self._keep(holder, message.size)
 
     def _keep(self, holder: Holder, size: int) -> None:
-        self.gone(holder)
-        self._images[holder] = size
-        self.used += size
+        self._images.put(holder, size)
         self._relieve(holder)
 
     def gone(self, holder: Holder) -> None:
         """It has no image any more."""
-        size = self._images.pop(holder, 0)
-        self.used -= size
+        here = self._images.take(holder)
         placed = self._placed.pop(holder, None)
         if placed is None or placed in self._call:
             return
-        if placed.write == bool(size):  # to be written and still in memory, or to be read and not there yet
+        if placed.write == here:  # to be written and still in memory, or to be read and not there yet
             self._queue.remove(placed)
+            del self._holders[placed.q]
         self.extents.give(placed.offset, placed.size)
 
     def void(self) -> None:
         """The engine is gone, and with it all images and its file."""
-        self._images.clear()
+        self._images = Images()
         self._placed.clear()
         self._holders.clear()
         self._claims.clear()
         self._call = []
         self._pinned.clear()
-        self.used = 0
         self.extents = Extents(self.extents.capacity)
         self._queue = QUEUES[self._order]()
 
@@ -162,7 +165,7 @@ class Swap:
 
     def _size(self, holder: Holder) -> int:
         placed = self._placed.get(holder)
-        return self._images.get(holder, 0) if placed is None else placed.size
+        return self._images.size(holder) if placed is None else placed.size
 
     def _at_hand(self, holder: Holder) -> bool:
         placed = self._placed.get(holder)
@@ -179,8 +182,9 @@ class Swap:
         """It waits for no images any more: it has them, or wants nothing."""
         self._claims.pop(stream, None)
 
-    def _claimed(self, holder: Holder) -> bool:
-        return any(holder in claim.images for claim in self._claims.values())
+    def has(self, holder: Holder) -> bool:
+        """Whether there is an image of it, in memory or in the file."""
+        return holder in self._images or holder in self._placed
 
     def in_memory(self, holder: Holder) -> bool:
         """Whether it has an image that can be loaded or forked at once."""
@@ -196,9 +200,10 @@ class Swap:
         there = placed is not None and placed.write and holder not in self._images
         return not there or self.restore.reads(holder, self._size(holder))
 
-    def pin(self, holder: Holder) -> None:
-        """Its image is being forked."""
-        self._pinned[holder] += 1
+    def forked(self, parent: Holder, child: Holder) -> None:
+        """The child is to have the image that its parent has in memory; so there it stays until `unpin`."""
+        self._images.forked(parent, child)
+        self._pinned[parent] += 1
 
     def unpin(self, holder: Holder) -> None:
         """It has been."""
@@ -210,31 +215,47 @@ class Swap:
 
     def _relieve(self, last: Holder) -> None:
         """Make room; who came last stays: it may be wanted at once."""
-        if not self.memory or self.used <= self.memory:
+        images = self._images
+        if not self.memory or images.used - images.leaving <= self.memory:
             return
         low = round(self.memory * LOW)
-        for holder in sorted(self._images, key=_patience):
-            if self.used - self._outbound() <= low:
+        claimed = {each for claim in self._claims.values() for each in claim.images}
+        for holder in sorted(images, key=_patience):
+            if images.used - images.leaving <= low:
                 return
+            spared = holder is last or holder in self._pinned or holder in claimed
             # Who is forgotten takes along who is based on it, so that not all are there any more.
-            if holder in self._images and not (
-                holder in self._placed or holder in self._pinned or holder is last or self._claimed(holder)
-            ):
+            if holder in images and not spared:
                 self._away(holder)
 
-    def _outbound(self) -> int:
-        """Bytes that are being written, or wait to be."""
-        return sum(placed.size for holder, placed in self._placed.items() if placed.write and holder in self._images)
-
     def _away(self, holder: Holder) -> None:
-        size = self._images[holder]
+        size = self._images.size(holder)
         cache = isinstance(holder, Keeper) and not holder.users
-        offset = None if cache or not self.restore.files(holder, size) else self.extents.take(size)
+        offset = None if cache or not self.restore.files(holder, size) else self._offset(holder, size)
         if offset is None:
             self._forget(holder)
             return
+        self._images.leave(holder)
         self._placed[holder] = Request(offset, size, holder.q, write=True)
         self._add(holder, self._placed[holder])
+
+    def _offset(self, holder: Holder, size: int) -> int | None:
+        """Room in the file; if there is none, that of those who are to lose their images sooner."""
+        offset = self.extents.take(size)
+        if offset is not None:
+            return offset
+        least = _bias(holder)
+        claimed = {each for claim in self._claims.values() for each in claim.images}
+        # Written, and neither on their way back nor wanted by anybody.
+        resting = [each for each, at in self._placed.items() if at.write and each not in self._images]
+        others = [each for each in resting if _bias(each) > least and each not in claimed]
+        for other in sorted(others, key=_bias, reverse=True):
+            if other in self._placed:  # else it went with one before
+                self._forget(other)
+            offset = self.extents.take(size)
+            if offset is not None:
+                return offset
+        return None
 
     def _forget(self, holder: Holder) -> None:
         """Its image is no more: its log is computed again when it is wanted."""
@@ -260,30 +281,32 @@ class Swap:
 
     def _ended(self, first: Holder, op: int, error: str, scores: list[float]) -> None:
         """All of the call is settled before anything follows from it: what is forgotten may be of the same call."""
-        lost: list[Request] = []
-        back: list[Request] = []
+        lost: list[tuple[Holder, int]] = []
+        back: list[Holder] = []
         for request in self._call:
             holder = self._holders[request.q]
-            if self._placed.get(holder) == request and request.write and not error:
-                self.used -= self._images.pop(holder)
+            placed = self._placed.get(holder)
+            if placed in (None, request):  # else it waits again, with another
+                del self._holders[request.q]
+            if placed == request and request.write and not error:
+                self._images.take(holder)
                 continue
             self.extents.give(request.offset, request.size)
-            if self._placed.get(holder) != request:
+            if placed != request:
                 continue  # it has gone meanwhile
             del self._placed[holder]
             if error:
-                lost.append(request)
+                lost.append((holder, request.q))
             else:
-                back.append(request)
-                self._images[holder] = request.size
-                self.used += request.size
+                back.append(holder)
+                self._images.put(holder, request.size)
         self._call = []
-        for request in lost:
-            if self._holders[request.q].q == request.q:
-                self._forget(self._holders[request.q])
-        for request in back:
-            if self._holders[request.q] in self._images:
-                self._relieve(self._holders[request.q])
+        for holder, q in lost:
+            if holder.q == q:
+                self._forget(holder)
+        for holder in back:
+            if holder in self._images:
+                self._relieve(holder)
         self._go()
         self._wake()
 
@@ -294,15 +317,23 @@ class Swap:
 
     def check(self) -> list[str]:
         """Faults in the books."""
-        faults = self.extents.check()
-        if self.used != sum(self._images.values()):
-            faults.append(f"{self.used} bytes of images in the books, {sum(self._images.values())} held")
-        faults += [f"holder {each.ident}: an image in memory, and none" for each in self._images if not each.image]
+        faults = self.extents.check() + self._images.check()
+        asked = len(self._queue) + len(self._call)
+        if len(self._holders) > asked:
+            faults.append(f"{len(self._holders)} holders wait for the disk with {asked} requests")
         return faults
 
 
-def _patience(holder: Holder) -> int:
-    """Who goes first: what is only cache, who waits for a person, all others."""
+def _patience(holder: Holder) -> tuple[int, int]:
+    """Who goes first: what is only cache, who is said to, who waits for a person, all others."""
+    bias = -_bias(holder)
     if isinstance(holder, Keeper):
-        return 0 if not holder.users else 2
-    return 1 if isinstance(holder, Stream) and holder.client.away else 2
+        return (bias, 2) if holder.users else (-OOM_MAX - 1, 0)
+    return (bias, 1 if isinstance(holder, Stream) and holder.client.away else 2)
+
+
+def _bias(holder: Holder) -> int:
+    """Its oom_score_adj: a keeper's is that of whom it should be kept for longest."""
+    if isinstance(holder, Stream):
+        return holder.oom
+    return min(map(_bias, holder.users), default=0) if isinstance(holder, Keeper) else 0

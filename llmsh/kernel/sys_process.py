@@ -1,11 +1,11 @@
-"""System calls on processes: run, kill, wait, ps, renice, setpgid, foreground."""
+"""System calls on processes: run, kill, wait, ps, renice, limit, setpgid, foreground."""
 
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import INIT, PS_PAGE
+from llmsh.abi.limits import INIT, OOM_SAME, PS_PAGE
 from llmsh.abi.nice import clamp
 from llmsh.abi.signals import SIGNALS
 from llmsh.kernel import ending, foreground, rows, signals
@@ -13,6 +13,7 @@ from llmsh.kernel import exec as execution
 from llmsh.kernel import fork as forking
 from llmsh.kernel.caller import Caller, Trap
 from llmsh.kernel.proc import Process
+from llmsh.kernel.quotas import GROUP, SESSION
 
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
@@ -151,6 +152,23 @@ def sys_renice(kernel: "Kernel", call: Trap) -> None:
     call.ok({"nice": nice})
 
 
+def sys_limit(kernel: "Kernel", call: Trap) -> None:
+    """limit(2)"""
+    process = kernel.table.get(call["pid"])
+    if call["oom"] != OOM_SAME:
+        process.oom = call["oom"]
+        if process.stream is not None:
+            process.stream.oom = process.oom
+    for kind in (GROUP, SESSION):
+        if call[kind] >= 0:
+            kernel.quotas.set(kind, process, call[kind])
+    answer = {"oom": process.oom}
+    for kind in (GROUP, SESSION):
+        quota = kernel.quotas.of(kind, process)
+        answer |= {kind: quota.cells if quota else 0, f"{kind}_used": quota.used if quota else 0}
+    call.ok(answer)
+
+
 def sys_setpgid(kernel: "Kernel", call: Trap) -> None:
     """setpgid(2)"""
     process = kernel.table.get(call["pid"])
@@ -161,6 +179,7 @@ def sys_setpgid(kernel: "Kernel", call: Trap) -> None:
         if any(member.sid != process.sid for member in kernel.table.group(pgid)):
             raise Error("EPERM", f"{pgid}: that group is in another session")
     kernel.table.set_group(process, pgid)
+    kernel.quotas.join(process)
     call.ok({"pgid": pgid})
 
 

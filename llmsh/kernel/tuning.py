@@ -91,7 +91,7 @@ class Tuning:
         self._host = host
         self._balance = balance
         self._watch = watch
-        self.meter = Meter(lambda q: host.streams[q].computed if q in host.streams else 0)
+        self.meter = Meter(host)
         self._skew = host.clock.wall() - host.clock.now()
 
     @property

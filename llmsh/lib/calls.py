@@ -4,6 +4,7 @@ A test holds each signature to abi.syscalls. hello is conn.py's. It knows nothin
 """
 
 from llmsh.abi.light import Any, Mapping, Sequence
+from llmsh.abi.limits import OOM_SAME
 from llmsh.lib.conn import Connection
 
 Row = dict[str, Any]
@@ -119,6 +120,11 @@ def ps(conn: Connection, pids: Sequence[int] = (), after: int = 0) -> list[Row]:
 def renice(conn: Connection, pid: int, nice: int, relative: bool = False) -> int:
     """The call renice: the value it has now."""
     return int(conn.call("renice", pid=pid, nice=nice, relative=relative)[0]["nice"])
+
+
+def limit(conn: Connection, pid: int, oom: int = OOM_SAME, group: int = -1, session: int = -1) -> Row:
+    """The call limit: what holds now."""
+    return conn.call("limit", pid=pid, oom=oom, group=group, session=session)[0]
 
 
 def setpgid(conn: Connection, pid: int, pgid: int) -> int:

@@ -103,6 +103,7 @@ FIELDS: dict[str, Field] = {
     "priority": _priority(20),
     "opri": _priority(80),
     "pri": _priority(19, -1),
+    "oom": _number("oom", "OOM"),
     "agent": _word("agent", "AGENT"),
     "model": _word("model", "MODEL"),
     "core": Field("CORE", True, lambda row: row["core"], lambda row: "-" if row["core"] < 0 else str(row["core"])),

@@ -43,6 +43,8 @@ GENERAL: tuple[Option, ...] = (
         kind="int",
         help="at most so many tokens in all: an answer that this cuts is status 1; 0 for no limit",
     ),
+    takes("--group-cells", value="N", kind="int", help="cells that its process group may have in the caches together"),
+    takes("--oom-score-adj", value="N", kind="int", help="-1000 to 1000: who has more leaves the cells first"),
     takes("--context", value="N", kind="int", help="the longest context, in tokens; 0 for no limit but the model's"),
     takes(
         "--output-limit",
@@ -93,6 +95,8 @@ _PARAMS = {
     "value": "value",
     "max-tokens": "max_tokens",
     "tokens": "tokens",
+    "group-cells": "group_cells",
+    "oom-score-adj": "oom_score_adj",
     "context": "context",
     "output-limit": "output",
     "temperature": "temperature",

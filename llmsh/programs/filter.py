@@ -101,7 +101,7 @@ class Filter:
     def step(self, state: State, event: Event) -> Turn:
         """One event."""
         match state, event:
-            case Placing(), Refused(code="E2BIG"):
+            case Placing(), Refused(code="E2BIG" | "ENOMEM"):
                 return _lost(state.image, state.lines, event.detail)
             case _, Refused():
                 return ends.refused(event)

@@ -6,7 +6,7 @@ It knows how blank lines, faults and bytes that are no text are answered, not wh
 import msgspec
 
 from llmsh.abi.errors import Error
-from llmsh.abi.program import Effect, Exit, Image, Refused, Write
+from llmsh.abi.program import TOO_LONG, Effect, Exit, Image, Refused, Write
 from llmsh.programs import ends, intake, supply
 from llmsh.programs.intake import Intake, Item
 from llmsh.programs.supply import Supply
@@ -56,7 +56,7 @@ def following(image: Image, progress: Progress, blank: bytes) -> Next:
 def misfit(image: Image, progress: Progress, text: str, event: Refused, blank: bytes) -> tuple[Progress, list[Effect]]:
     """An item did not fit the context: a part is put back to be cut again, a line is answered with
     `blank`. When neither helps, the last effect is Exit."""
-    if event.code != "E2BIG":
+    if event.code not in TOO_LONG:
         return progress, ends.refused(event)[1]
     if isinstance(progress.supply, Intake):
         halved = intake.smaller(progress.supply, text)

@@ -13,7 +13,20 @@ from typing import Any, Literal
 import msgspec
 
 from llmsh.abi.errors import Error
-from llmsh.abi.program import Compiled, Effect, Event, Generate, Generated, Image, Placed, Refused, State, Turn, Write
+from llmsh.abi.program import (
+    TOO_LONG,
+    Compiled,
+    Effect,
+    Event,
+    Generate,
+    Generated,
+    Image,
+    Placed,
+    Refused,
+    State,
+    Turn,
+    Write,
+)
 from llmsh.programs import ends, grammar, intake, sentences, turns
 from llmsh.programs.grammar import Compiling
 from llmsh.programs.intake import Intake, Item
@@ -127,7 +140,7 @@ def _placed(state: Placing, event: Placed) -> Turn:
 
 def _refused(state: Placing, event: Refused) -> Turn:
     """A part that is longer than it looked is cut again."""
-    cuttable = state.goal != "merge" and event.code == "E2BIG"
+    cuttable = state.goal != "merge" and event.code in TOO_LONG
     halved = intake.smaller(state.intake, state.text) if cuttable else None
     if halved is None:
         return ends.refused(event)

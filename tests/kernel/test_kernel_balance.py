@@ -1,14 +1,22 @@
 """Which core a runnable stream belongs on, first as a function, then in a whole kernel over a fake device of cores."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llmsh.abi import signals as sig
+from llmsh.drivers.fakeclock import FakeClock
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.balance import eligible, gather, loads, move
-from llmsh.kernel.sched import Task
+from llmsh.kernel.balance import LOOKS, Balance, eligible, gather, loads, move
+from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.sched import Ledger, Task
+from llmsh.kernel.seating import Seating
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.stream import Stream
+from llmsh.kernel.weights import Weights
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed
 
@@ -19,58 +27,71 @@ def tasks(*nices: int, group: str = "one", first: int = 1) -> list[Task]:
     return [Task(ident, group, nice) for ident, nice in enumerate(nices, first)]
 
 
-def free(*cores: list[Task]) -> dict[int, bool]:
-    return {task.ident: True for core in cores for task in core}
+def free(task: Task) -> bool:
+    return True
+
+
+def bound(task: Task) -> bool:
+    return False
+
+
+def weighed(cores: Sequence[Sequence[Task]]) -> list[Weights]:
+    """Each core's tasks, in order."""
+    out = [Weights() for _ in cores]
+    for weights, core in zip(out, cores, strict=True):
+        for task in core:
+            weights.put(task)
+    return out
 
 
 def test_an_idle_core_takes_one_of_two_whatever_they_weigh() -> None:
     both = tasks(0, 19)
-    found = move([both, []], free(both))
+    found = move(weighed([both, []]), free)
     assert found is not None
     assert found[:2] == (0, 1)
-    assert move([[both[0]], [both[1]]], free(both)) is None
+    assert move(weighed([[both[0]], [both[1]]]), free) is None
 
 
 def test_a_lone_task_stays_where_it_is() -> None:
     one = tasks(0)
-    assert move([one, []], free(one)) is None
+    assert move(weighed([one, []]), free) is None
 
 
 def test_loads_are_what_is_deserved_and_not_how_many_there_are() -> None:
     heavy, light = tasks(0, 0), tasks(10, 10, first=3)
-    found = move([heavy, light], free(heavy, light))
+    found = move(weighed([heavy, light]), free)
     assert found is not None
     assert found[2] in heavy
     # One of each on each core is even.
-    assert move([[heavy[0], light[0]], [heavy[1], light[1]]], free(heavy, light)) is None
+    assert move(weighed([[heavy[0], light[0]], [heavy[1], light[1]]]), free) is None
 
 
 def test_a_session_of_forty_weighs_as_much_as_one_of_one() -> None:
     alone, crowd = tasks(0), tasks(*[0] * 40, group="many", first=2)
-    assert [sum(each) for each in loads([alone, crowd])] == pytest.approx([1, 1])
-    assert move([alone, crowd], free(alone, crowd)) is None
+    assert loads(weighed([alone, crowd])) == pytest.approx([1, 1])
+    assert move(weighed([alone, crowd]), free) is None
 
 
 def test_a_foreground_on_its_only_seat_is_nearly_a_full_core() -> None:
     front, beside, alone = tasks(0), tasks(0, group="b", first=2), tasks(0, group="c", first=3)
     front[0].foreground = True
     cores = [front + beside, alone]
-    assert move(cores, free(*cores), 8.0) == (0, 1, beside[0])
-    assert move([front, beside + alone], free(*cores), 8.0) is None
-    assert move(cores, free(*cores)) is None, "with many seats they run beside it"
+    assert move(weighed(cores), free, 8.0) == (0, 1, beside[0])
+    assert move(weighed([front, beside + alone]), free, 8.0) is None
+    assert move(weighed(cores), free) is None, "with many seats they run beside it"
 
 
 def test_who_cannot_go_stays() -> None:
     both = tasks(0, 0)
-    assert move([both, []], {}) is None
+    assert move(weighed([both, []]), bound) is None
 
 
 def test_fewer_cores_are_used_when_that_is_the_width() -> None:
     one, three, two = tasks(0), tasks(0, 0, 0, first=2), tasks(0, 0, first=5)
     cores = [one, three, two, []]
-    assert gather(cores, free(*cores), 3) is None
-    assert gather(cores, free(*cores), 2) == (0, 2, one[0])
-    assert gather(cores, {}, 2) is None
+    assert gather(weighed(cores), free, 3) is None
+    assert gather(weighed(cores), free, 2) == (0, 2, one[0])
+    assert gather(weighed(cores), bound, 2) is None
     # Who comes goes to one that is used, or to any while there may be more.
     assert eligible([1, 3, 2, 0], 3) == [0, 1, 2]
     assert eligible([1, 3, 2, 0], 2) == [0, 1, 2]
@@ -83,7 +104,7 @@ def test_gathering_ends_with_so_many_cores_and_nobody_lost(counts: list[int], wi
     cores = [[Task(next(numbers), "one") for _ in range(count)] for count in counts]
     everybody = sorted(task.ident for core in cores for task in core)
     moves = 0
-    while (found := gather(cores, free(*cores), width)) is not None:
+    while (found := gather(weighed(cores), free, width)) is not None:
         source, target, task = found
         cores[source].remove(task)
         cores[target].append(task)
@@ -100,11 +121,11 @@ def test_every_move_evens_out_and_they_end(given_cores: list[list[tuple[int, str
     everybody = sorted(task.ident for core in cores for task in core)
 
     def spread() -> float:
-        sums = [sum(each) for each in loads(cores)]
+        sums = loads(weighed(cores))
         return sum(each * each for each in sums)
 
     for _ in range(200):
-        found = move(cores, free(*cores))
+        found = move(weighed(cores), free)
         if found is None:
             break
         before = spread()
@@ -116,6 +137,41 @@ def test_every_move_evens_out_and_they_end(given_cores: list[list[tuple[int, str
         pytest.fail("it never ends")
     assert sorted(task.ident for core in cores for task in core) == everybody
     assert all(cores) or max(map(len, cores)) < 2, "one is idle and another has two"
+
+
+def test_who_is_bound_keeps_nobody_else() -> None:
+    crowd = tasks(*[0] * 200)
+    cores, asked = weighed([crowd, []]), []
+
+    def last(task: Task) -> bool:
+        asked.append(task.ident)
+        return task is crowd[-1]
+
+    rounds = 0
+    while (found := move(cores, last)) is None:
+        rounds += 1
+        assert len(asked) <= rounds * LOOKS
+    assert found == (0, 1, crowd[-1])
+    assert len(asked) == len(crowd)
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(-20, 19), st.sampled_from("abc"), st.booleans())))
+def test_sums_are_those_of_who_is_there(changes: list[tuple[int, int, str, bool]]) -> None:
+    weights = Weights()
+    there: dict[int, Task] = {}
+    for ident, nice, group, comes in changes:
+        task = there.pop(ident, None) or Task(ident, group)
+        task.nice = nice
+        if comes:
+            there[ident] = task
+            weights.put(task)
+        else:
+            weights.drop(task)
+    assert len(weights) == len(there)
+    assert {task.ident for kind in weights.kinds.values() for task in kind.values()} == set(there)
+    for session in "abc":
+        found = [task.weight for task in there.values() if task.group == session]
+        assert weights.sums.get(session) == (pytest.approx(sum(found)) if found else None)
 
 
 # In a whole kernel.
@@ -213,3 +269,46 @@ def test_a_core_that_hangs_alone_is_found_while_the_other_goes_on() -> None:
     m.clock.run_until(lambda: all(client.exited(pid) is not None for pid in pids))
     assert [(client.exited(pid) or {})["status"] for pid in pids] == [0, 0]
     m.sound()
+
+
+class Queue:
+    """A core of many streams; counts whom it is asked about."""
+
+    def __init__(self, count: int, first: int) -> None:
+        self.queue = RunQueue("fair", Ledger())
+        self.seating = Seating(16)
+        self.asked = 0
+        for ident in range(first, first + count):
+            self.queue.add(Stream(ident, Task(ident, f"s{ident % 5}"), exact=False))
+
+    def halt(self, stream: Stream) -> None:
+        raise AssertionError("nobody has a lease")
+
+
+class Counted(dict[int, Stream]):
+    """Streams by ident; to go through them all is an error."""
+
+    def values(self) -> Any:
+        raise AssertionError("all streams are looked at")
+
+    items = __iter__ = values
+
+
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_wake_among_four_thousand_looks_at_few(movable: bool) -> None:
+    asked: list[int] = []
+
+    def may(core: Queue, stream: Stream) -> bool:
+        asked.append(stream.ident)
+        return movable
+
+    gone: list[Stream] = []
+    clock = FakeClock()
+    balance: Balance[Queue] = Balance(clock, may, lambda stream, source, target: gone.append(stream))
+    balance.cores = [Queue(4000, 1), Queue(0, 5001)]
+    for core in balance.cores:
+        core.queue.streams = Counted(core.queue.streams)
+    balance.changed()
+    clock.settle()
+    assert bool(gone) == movable
+    assert 0 < len(asked) <= LOOKS * len(balance.cores)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from llmsh.kernel.calibration import AGAIN_S, SPENT_MS, STEP_MS, TRIES, Calibration, disturbed, points, typical
 from llmsh.kernel.configuration import Limits
-from llmsh.kernel.rates import BATCHES, CHUNKS, Point, Rates
+from llmsh.kernel.rates import BATCHES, CHUNKS, Point, Rates, restored
 
 TWO = Limits(cpus=2, cores=2, seats=32)
 
@@ -129,3 +129,19 @@ def test_who_did_not_get_the_cpus_is_doubtful_however_even_the_steps_are() -> No
     Calibration(rates, TWO).ended(Point(1, 1, 1), [[10.0] * 5], "", share=0.5)
     Calibration(rates, TWO).ended(Point(1, 2, 1), [[10.0] * 5], "", share=0.97)
     assert rates.doubtful == {Point(1, 1, 1)}
+
+
+def test_a_table_of_bad_moments_is_made_anew_once_and_no_more() -> None:
+    rates, point = Rates(), Point(1, 2, 1)
+    rates.measured(point, 900.0)
+    spent = []
+    for ms in (400.0, 200.0, 100.0):  # each time the machine turns out to be twice as fast
+        rates.spent_ms = SPENT_MS
+        rates.doubtful.add(point)
+        calibration = Calibration(rates, TWO)
+        assert calibration.complete
+        calibration.ended(point, [[ms] * 4], "", AGAIN_S[0])
+        assert rates.ms[point] == ms
+        spent.append(rates.spent_ms)
+        rates = restored(rates.record())  # the next life of the daemon
+    assert spent == [0.0, SPENT_MS, SPENT_MS]

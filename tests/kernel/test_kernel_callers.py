@@ -133,6 +133,7 @@ def test_the_answers_have_the_fields_of_the_table() -> None:
     calls: list[tuple[str, dict[str, Any]]] = [
         ("null", {}), ("pipe", {}), ("write", {"pid": reader, "fd": 0}), ("ack", {"pid": reader, "fd": 1, "n": 0}),
         ("kill", {"pid": pid, "sig": 0}), ("renice", {"pid": reader, "nice": 1}), ("ps", {}), ("uptime", {}),
+        ("limit", {"pid": reader}),
         ("setpgid", {"pid": reader, "pgid": 0}), ("foreground", {"pgid": reader}), ("logs", {"pid": detached}),
         ("dmesg", {}), ("free", {}), ("lsdev", {}), ("load", {"model": "fake"}), ("sched", {}), ("check", {}),
         ("close", {"pid": reader, "fd": 0}), ("wait", {"pid": pid}), ("purge", {}), ("vmstat", {}),

@@ -1,5 +1,6 @@
 """A process made of a process: whatever it was at, on the same cells, with descriptors of its own."""
 
+import random
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from llmsh.abi import signals as sig
 from llmsh.abi.errors import Error
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.sharing import CACHED_MAX
 from tests.support.machine import Client, Machine
 
 TEXT = "x" * 1000
@@ -291,3 +293,52 @@ def test_stop_and_int_before_a_child_is_accepted_wait_for_cont() -> None:
     client.call("kill", pid=child, sig=sig.CONT)
     m.clock.run_until(lambda: child in client.wanted)
     assert client.row(child)["tokens_out"] - 20 <= 2
+
+
+def test_children_that_end_leave_no_sequence_behind() -> None:
+    m = machine(Options(cells=8192, context=4096, answer=200, sequences=8))
+    client = m.client()
+    parent = client.run("ask", TEXT, params={"max_tokens": 600})
+    alone = client.run("ask", TEXT[:-20] + "y" * 20, params={"max_tokens": 600})
+    m.clock.run_until(lambda: min(client.row(pid)["tokens_out"] for pid in (parent, alone)) >= 5)
+    core = m.kernel.hosts["fake"].cores[0]
+    before, fed = (core.cells.seats, len(core.sharing.keepers)), m.kernel.hosts["fake"].tokens_in
+    for _ in range(20):
+        children = [fork(client, parent) for _ in range(2)]
+        m.go(0.02)
+        for child in children:
+            client.call("kill", pid=child, sig=sig.KILL)
+        m.go(0.02)
+        m.sound()
+        assert (core.cells.seats, len(core.sharing.keepers)) == before
+    assert m.kernel.hosts["fake"].tokens_in - fed <= 20 * 3, "somebody computed again what it had"
+    finish(client, [parent, alone])
+    undisturbed = machine().client()
+    same = undisturbed.run("ask", TEXT, params={"max_tokens": 600})
+    finish(undisturbed, [same])
+    assert client.out[parent] == undisturbed.out[same]
+
+
+def test_children_of_children_that_end_in_any_order_leave_no_keeper_for_the_sake_of_one(rng: random.Random) -> None:
+    m = machine(Options(cells=3000, context=2900, answer=200, sequences=16))
+    client = m.client()
+    parent = client.run("ask", TEXT, params={"max_tokens": 1500})
+    m.clock.run_until(lambda: client.row(parent)["tokens_out"] >= 5)
+    core = m.kernel.hosts["fake"].cores[0]
+    before = core.cells.seats
+    alive = [parent]
+    for _ in range(60):
+        if len(alive) > 1 and rng.random() < 0.5:
+            client.call("kill", pid=alive.pop(rng.randrange(1, len(alive))), sig=sig.KILL)
+        elif len(alive) < 6:
+            alive.append(fork(client, rng.choice(alive)))
+        client.post("kill", pid=rng.choice(alive), sig=rng.choice((sig.STOP, sig.CONT)))
+        m.go(rng.random() * 0.2)
+        m.sound()
+    for child in alive[1:]:
+        client.call("kill", pid=child, sig=sig.KILL)
+    client.post("kill", pid=parent, sig=sig.CONT)
+    m.clock.run_until(lambda: client.row(parent)["rss"] > 0 and not core.cells.going)
+    assert core.cells.seats >= before - CACHED_MAX
+    m.sound()
+    finish(client, [parent])

@@ -1,22 +1,14 @@
 """Images beyond what memory may hold: to a file in one order or another, and back, or computed again."""
 
 import random
-from array import array
-from typing import Any
 
 import pytest
 
 from llmsh.abi import signals as sig
-from llmsh.abi.lease import Done, Transfer
 from llmsh.drivers.fakecore import CELL_BYTES, Options
-from llmsh.kernel.holder import Holder
 from llmsh.kernel.io.extents import Extents
 from llmsh.kernel.io.queue import MERGED_MAX, Elevator, Fifo, Request
-from llmsh.kernel.keeper import Keeper
-from llmsh.kernel.sched import Task
 from llmsh.kernel.settings import Settings
-from llmsh.kernel.stream import Stream
-from llmsh.kernel.swap import Limits, Swap
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed
 
@@ -154,6 +146,7 @@ def test_sleepers_beyond_the_memory_go_to_the_file_and_come_back() -> None:
     m.go(1)
     m.sound()
     assert not [each for each in host.swap._images if each not in host.cores[0].sharing.keepers]
+    assert not host.swap._holders
 
 
 @pytest.mark.parametrize("order", ["none", "elevator"])
@@ -207,106 +200,41 @@ def test_killed_at_any_moment_of_it(rng: random.Random) -> None:
     assert client.call("check")["cells"] == 0
 
 
-class Alone:
-    """Port, core and sharing of a swap that stands alone: keeps what is posted, forgets what it is told to."""
-
-    def __init__(self, memory: int, file: int) -> None:
-        self.posted: list[Transfer] = []
-        self.ends: list[Any] = []
-        self.forgotten: list[Holder] = []
-        self.sharing = self
-        self.swap = Swap(self, {0: self}, Limits(memory, file), lambda: None)  # type: ignore[arg-type]  # what it uses
-
-    def now(self) -> float:
-        return 0.0
-
-    def input_ms(self, tokens: int) -> float:
-        return 0.0
-
-    def operation(self, holder: Holder, ended: Any) -> int:
-        self.ends.append((holder, ended))
-        return len(self.ends)
-
-    def post(self, message: Transfer) -> None:
-        self.posted.append(message)
-
-    def rank(self, stream: Stream) -> tuple[float, ...]:
-        return (stream.ident,)
-
-    def rebuild(self, stream: Holder) -> None:
-        self.forgotten.append(stream)
-        stream.image = 0
-        self.swap.gone(stream)
-
-    def lose(self, keeper: Keeper) -> None:
-        for user in list(keeper.users):
-            self.rebuild(user)
-        self.rebuild(keeper)
-
-    def saved(self, holder: Holder, q: int, size: int) -> None:
-        holder.q, holder.core, holder.image = q, 0, 1
-        self.swap.done(holder, Done(0, q, size=size))
-
-    def end(self, error: str = "") -> None:
-        holder, ended = self.ends[-1]
-        ended(holder, len(self.ends), error, [])
+def test_children_of_a_process_in_swap_take_no_memory() -> None:
+    m = machine(4000, 0)
+    client = m.client()
+    chat = sleepers(client, 1, 300)[0]
+    other = client.run("ask", "y" * 400, params={"max_tokens": 5})
+    finish(client, [other])
+    host = m.kernel.hosts["fake"]
+    before = host.swap.used
+    assert before >= 300 * CELL_BYTES
+    for _ in range(3):
+        client.post("fork", pid=chat, stdin="client")
+        m.go(0.1)
+    assert host.swap.used == before
+    assert len([stream for stream in host.members if stream.image]) == 4
+    m.sound()
 
 
-def family() -> tuple[Keeper, list[Stream]]:
-    """A keeper, and two streams that are based on it."""
-    keeper = Keeper(array("i", range(20)), "k", 0)
-    keeper.computed = 20
-    streams = [Stream(ident, Task(ident, "s"), exact=False) for ident in (1, 2)]
-    for stream in streams:
-        stream.client = type("Nobody", (), {"away": False})()
-        stream.base, stream.shared, stream.computed = keeper, 20, 40
-        keeper.users.add(stream)
-    return keeper, streams
-
-
-def test_a_call_that_fails_forgets_what_it_was_about_once() -> None:
-    alone = Alone(memory=100, file=1000)
-    keeper, (one, two) = family()
-    for q, holder in enumerate((keeper, one, two), 1):
-        alone.saved(holder, q, 60)
-    assert [each.qs for each in alone.posted] == [[1]]
-    alone.end()
-    assert alone.posted[-1].write
-    while alone.swap._call:
-        alone.end("No space left on device")
-    assert alone.swap.check() == []
-    assert alone.swap.extents.used == sum(each.size for each in alone.swap._placed.values())
-
-
-def test_without_a_file_a_keeper_takes_along_who_is_based_on_it() -> None:
-    alone = Alone(memory=100, file=0)
-    keeper, (one, two) = family()
-    for q, holder in enumerate((keeper, one, two), 1):
-        alone.saved(holder, q, 60)
-    assert keeper in alone.forgotten
-    assert alone.swap.check() == []
-    assert alone.swap.used <= 100
-
-
-def test_what_is_fetched_stays_until_it_is_loaded_or_somebody_needier_of_the_core_comes() -> None:
-    alone = Alone(memory=70, file=1000)
-    _, streams = family()
-    for q, stream in enumerate(streams, 1):
-        stream.base = None
-        alone.saved(stream, q, 60)
-    needy, other = streams
-    while alone.swap._call:
-        alone.end()
-    swap = alone.swap
-    assert swap.in_memory(other)
-    assert not swap.ready(needy, 0, [needy])
-    while alone.swap._call:  # the one is brought back, and the other goes
-        alone.end()
-    assert swap.in_memory(needy)
-    asked = len(alone.posted)
-    assert not swap.ready(other, 0, [other])
-    assert len(alone.posted) == asked  # it waits until the needier has its image
-    assert swap.ready(needy, 0, [needy])
-    swap.withdraw(needy)
-    assert not swap.ready(other, 0, [other])
-    assert len(alone.posted) == asked + 1
+def test_what_was_swapped_counts_what_images_hold() -> None:
+    m = Machine(Options(cells=3000, context=2900, sequences=16), settings=Settings(strict=True, batch=2))
+    client = m.client()
+    pids = []
+    for n in range(4):
+        pids.append(client.run("ask", "p" * 800 + chr(97 + n) * 50, params={"max_tokens": 300}))
+        m.go(0.6)
+        client.post("kill", pid=pids[-1], sig=sig.STOP)
+        m.go(0.1)
+    finish(client, [client.run("ask", "z" * 2700, params={"max_tokens": 5})])
+    host = m.kernel.hosts["fake"]
+    meter = host.tuning.meter
+    keepers = [keeper for core in host.cores.values() for keeper in core.sharing.keepers]
+    held = sum(each.image for each in (*host.members, *keepers))
+    assert any(keeper.image >= 800 for keeper in keepers)
+    assert (meter.swapped_out, meter.swapped_in) == (held, 0)
+    assert host.swap.used == held * CELL_BYTES
+    for pid in pids:
+        client.post("kill", pid=pid, sig=sig.CONT)
+    finish(client, pids)
+    assert meter.swapped_in + host.swap.used // CELL_BYTES == meter.swapped_out

@@ -53,6 +53,7 @@ _OTHERS: dict[str, tuple[dict[str, Any], ...]] = {
     "wait": ({"pid": 0, "nohang": True}, {"pid": -1, "timeout_ms": 5}, {"pid": 0, "timeout_ms": -1}),
     "ps": ({}, {"pids": [0, 1]}, {"after": 0}),
     "renice": ({"pid": 0, "nice": 3}, {"pid": 0, "nice": -2, "relative": True}),
+    "limit": ({"pid": 0}, {"pid": 0, "oom": -500, "group": 300}, {"pid": 0, "session": 200}, {"pid": 0, "group": 0}),
     "setpgid": ({"pid": 0, "pgid": 0},),
     "foreground": ({"pgid": 0}, {"pgid": 0, "on": False}),
     "logs": ({"pid": 0}, {"pid": 0, "offset": -10, "follow": True}),

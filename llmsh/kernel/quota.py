@@ -1,0 +1,160 @@
+"""The most cells that the processes of a group, or of a session, may have in the caches together.
+
+At the limit they take turns within it, as all do in a full cache: who deserves tokens least leaves for an image.
+Nobody outside notices. It decides nothing between those who are within their limits; the core does.
+Source: memory.max in Linux's Documentation/admin-guide/cgroup-v2.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from llmsh.kernel.cells import Cells
+from llmsh.kernel.holder import Holder
+from llmsh.kernel.keeper import Keeper
+from llmsh.kernel.runqueue import RunQueue
+from llmsh.kernel.sharing import Need
+from llmsh.kernel.stream import Stream
+
+
+class Residence(Protocol):
+    """What is asked of a core's residence."""
+
+    doomed: set[Stream]
+
+    def save(self, holder: Holder) -> None:
+        """Move its cells into an image."""
+
+
+class Core(Protocol):
+    """What is asked of a core."""
+
+    cells: Cells
+    queue: RunQueue
+
+    @property
+    def residence(self) -> Residence:
+        """Who may be in its cells."""
+
+    def rank(self, stream: Stream) -> tuple[float, ...]:
+        """Sorts streams by how little they deserve."""
+
+    def halt(self, stream: Stream) -> None:
+        """Take a lease back."""
+
+    def plan(self) -> None:
+        """Grant leases."""
+
+
+class Quota:
+    """Of one group or session, over all cores of all devices."""
+
+    def __init__(self, cells: int) -> None:
+        self.cells = cells
+        self._homes: dict[Stream, Core] = {}
+        """The members that have asked for cells, and of which core."""
+        self._claimant: Stream | None = None
+        self._claimed = 0
+
+    @property
+    def used(self) -> int:
+        """Cells that its members have; what they share counts once, and what is on its way out still."""
+        own = sum(each.held + home.cells.given(each.op) for each, home in self._homes.items())
+        return own + sum(keeper.held for keeper in self._keepers())
+
+    def _keepers(self) -> set[Keeper]:
+        residents = (each for each, home in self._homes.items() if each in home.cells)
+        return {keeper for each in residents for keeper in _bases(each.base)}
+
+    def allow(self, core: Core, stream: Stream, need: Need) -> bool:
+        """Whether the stream may have what it needs now; if not, others of the group leave for it."""
+        self.enter(core, stream)
+        more = need.cells + self._shared(core, need)
+        short = self.used + more - self.cells
+        if self._needier(core, stream):
+            return short + self._claimed <= 0
+        if short <= 0:
+            return True
+        self._claimant, self._claimed = stream, more
+        stream.client.blocked("swap")
+        self._make_room(core, stream, need.spared, short)
+        return False
+
+    def _needier(self, core: Core, stream: Stream) -> bool:
+        """Whether somebody else claims what becomes free, and deserves it more."""
+        other = self._claimant
+        if other is None or other is stream:
+            return False
+        return self._homes[other].rank(other) <= core.rank(stream)
+
+    def _shared(self, core: Core, need: Need) -> int:
+        """Cells that others of the core have and that would count for this group, too."""
+        known, new = self._keepers(), 0
+        for each in _bases(need.donor) if isinstance(need.donor, Keeper) else ():
+            new += each.held if each not in known else 0
+        if isinstance(need.donor, Stream) and need.donor not in self._homes:
+            new += need.share
+        return new
+
+    def _make_room(self, core: Core, stream: Stream, spared: set[Holder], short: int) -> None:
+        mine = core.rank(stream)
+        there = [(each, home) for each, home in self._there() if each is not stream and each not in spared]
+        others = [(each, home) for each, home in there if each not in home.queue or home.rank(each) > mine]
+        self._clear(others, short, hurry=bool(stream.task.boost))
+
+    def reclaim(self) -> None:
+        """The limit has become lower: who has cells beyond it leaves."""
+        self._clear(self._there(), self.used - self.cells, hurry=False)
+
+    def _there(self) -> list[tuple[Stream, Core]]:
+        """Members in the cells, and in which."""
+        return [(each, home) for each, home in self._homes.items() if each in home.cells and not each.op]
+
+    def _clear(self, some: list[tuple[Stream, Core]], short: int, *, hurry: bool) -> None:
+        """Of these so many leave that so many cells become free: now, or when their leases end."""
+        short -= sum(home.cells.given(each.op) for each, home in self._homes.items())
+        for other, home in _ordered(some):
+            if short <= 0:
+                return
+            short -= other.held
+            if not other.leased:
+                home.residence.save(other)
+                continue
+            home.residence.doomed.add(other)
+            if hurry:
+                home.halt(other)
+
+    def enter(self, core: Core, stream: Stream) -> None:
+        """It is a member, and of this core."""
+        self._homes[stream] = core
+
+    def withdraw(self, stream: Stream) -> None:
+        """It has what it needed, or wants nothing."""
+        if self._claimant is stream:
+            self._claimant, self._claimed = None, 0
+
+    def leave(self, stream: Stream) -> None:
+        """It is no member any more."""
+        self.withdraw(stream)
+        self._homes.pop(stream, None)
+
+    def freed(self, core: Core | None = None) -> None:
+        """A member of this core has given up cells, or the limit is another: who waits on another core asks again."""
+        home = self._homes.get(self._claimant) if self._claimant is not None else None
+        if home is not None and home is not core:
+            home.plan()
+
+
+def _ordered(some: list[tuple[Stream, Core]]) -> Iterator[tuple[Stream, Core]]:
+    """In the order in which they should leave: who waits, who deserves least; those with a lease last."""
+    idle = [each for each in some if each[0] not in each[1].queue and not each[0].leased]
+    busy = [each for each in some if each not in idle]
+    yield from sorted(idle, key=lambda each: (-each[0].oom, not each[0].client.away))
+    busy.sort(key=lambda each: (each[0].oom, each[1].rank(each[0])), reverse=True)
+    yield from sorted(busy, key=lambda each: each[0].leased)
+
+
+def _bases(holder: Holder | None) -> Iterator[Keeper]:
+    while holder is not None:
+        if isinstance(holder, Keeper):
+            yield holder
+        holder = holder.base
