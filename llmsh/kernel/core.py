@@ -123,6 +123,8 @@ class Core:
         self._renew(self.pace.first())
         try:
             self._deal(queue)
+            if queue is self.queue.urgent and not self._under_way:
+                self._deal(self.queue.policy)  # the urgent are all on their way here, or wait for cells
         finally:
             self.queue.unpark()
 

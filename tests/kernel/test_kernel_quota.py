@@ -201,7 +201,9 @@ def test_who_has_the_higher_score_leaves_the_cells_first(first: int) -> None:
     if first == 0:
         assert client.call("limit", pid=chats[0], oom=500)["oom"] == 500
     assert [client.row(chat)["oom"] for chat in chats] == [500 * (first == 0), 100]
-    finish(client, [client.run("ask", "z" * 600, params={"max_tokens": 1})])
+    asks = client.run("ask", "z" * 600, params={"max_tokens": 1})
+    m.clock.run_until(lambda: any(client.row(chat)["swap"] for chat in chats))
     assert [client.row(chat)["swap"] > 0 for chat in chats] == [first == 0, first == 1]
+    finish(client, [asks])
     child = client.call("fork", pid=chats[0], stdin="client")["pid"]
     assert client.row(child)["oom"] == client.row(chats[0])["oom"]
