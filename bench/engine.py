@@ -24,11 +24,18 @@ class Engine:
         self._heard: asyncio.Queue[lease.FromEngine | str] = asyncio.Queue()
         self._lines: list[str] = []
         self._last = 0
-        sizes = {"cells": CELLS, "cores": 1, "sequences": SEQUENCES}
         self._device = LlamaDevice(
-            "bench", model, **sizes, threads=threads, threads_batch=threads, swap=swap, loop=self._loop,
+            "bench",
+            model,
+            cells=CELLS,
+            cores=1,
+            threads=threads,
+            threads_batch=threads,
+            sequences=SEQUENCES,
             log=self._lines.append,
-        )  # fmt: skip
+            swap=swap,
+            loop=self._loop,
+        )
 
     def __enter__(self) -> Self:
         self._device.start(self)

@@ -1,7 +1,8 @@
 """Total tokens a second of several requests at once, on all of the machine's cores: llmshd, which has measured
 its rates first, against llama-server with as many slots as requests and as many threads as there are cores.
 
-From the first request to the end of the last answer, prompts included. Every prompt is another text.
+From the first request to the end of the last answer, prompts included; on both sides every token goes to the
+client as it is made. Every prompt is another text.
 """
 
 import os
@@ -15,7 +16,7 @@ from statistics import median
 from bench import stats
 from bench.daemon import Daemon, measured
 from bench.overhead import Run
-from bench.peer import LlamaServer
+from bench.peer import Answer, LlamaServer
 from bench.place import CELLS, Place
 from bench.row import Row, judged
 from llmsh.lib.conn import Connection
@@ -43,14 +44,15 @@ def ours(conn: Connection, count: int, first: int) -> float:
 def theirs(server: LlamaServer, count: int, first: int) -> float:
     """Tokens a second through llama-server."""
 
-    def ask(number: int) -> int:
-        body = {"prompt": TEXT.format(number), "n_predict": TOKENS, "ignore_eos": True, "temperature": 0.0}
-        return int(server.ask("/completion", {**body, "cache_prompt": False})["tokens_predicted"])
+    def ask(number: int) -> Answer:
+        return server.complete(TEXT.format(number), TOKENS, cache_prompt=False)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(count) as pool:
-        made = sum(pool.map(ask, range(first, first + count)))
-    return made / (time.perf_counter() - began)
+        answers = list(pool.map(ask, range(first, first + count)))
+    took = time.perf_counter() - began
+    assert all(answer.whole for answer in answers), [answer.fault for answer in answers]
+    return count * TOKENS / took
 
 
 def rows(place: Place) -> Iterator[Row]:

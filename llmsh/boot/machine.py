@@ -6,6 +6,9 @@ Source: sched_getaffinity(2), cgroups(7), kernel.org cgroup-v2 (cpu.max, memory.
 import os
 from math import ceil
 
+CPUS = tuple(sorted(os.sched_getaffinity(0)))
+"""Those that this process was started on; where its threads are later is drivers/household.py's."""
+
 
 def _text(path: str) -> str:
     try:
@@ -41,7 +44,7 @@ def _quota(folder: str) -> float:
 def cores(root: str = "/sys/fs/cgroup", table: str | None = None) -> int:
     """Cores that this process may keep busy, at least 1."""
     table = _text("/proc/self/cgroup") if table is None else table
-    allowed = len(os.sched_getaffinity(0))
+    allowed = len(CPUS)
     limits = [limit for folder in _groups(root, table, "cpu") if (limit := _quota(folder))]
     return max(1, min([allowed, *(ceil(limit) for limit in limits)]))
 

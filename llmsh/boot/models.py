@@ -11,6 +11,7 @@ from llmsh.abi.errors import Error
 from llmsh.boot import machine
 from llmsh.boot.config import Config
 from llmsh.drivers import fake
+from llmsh.drivers.household import Household
 from llmsh.drivers.llama import LlamaDevice
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.device import Device
@@ -26,6 +27,7 @@ class Models:
         self._config = config
         self._clock = clock
         self._log = log
+        self._household = Household(machine.CPUS)
 
     def __call__(self, model: str) -> Device:
         """The device of a model. Raises Error ENODEV when there is no such model."""
@@ -51,5 +53,6 @@ class Models:
             threads_batch=config.threads_batch or config.threads or cores,
             sequences=config.sequences,
             log=lambda line: self._log(f"{model}: {line}"),
+            household=self._household,
             swap=paths.state() if config.swap_file else "",
         )

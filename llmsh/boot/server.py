@@ -62,6 +62,8 @@ class Client(asyncio.BufferedProtocol):
         self._refused: Error | None = None
         self._closing = False
         self._reading = True
+        self._out = bytearray()
+        """Frames of this turn of the loop."""
         self.peer = Peer(0, -1)
         self.writable = True
 
@@ -140,13 +142,24 @@ class Client(asyncio.BufferedProtocol):
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """Queue a frame. An answer that is too long for one becomes an error."""
-        transport = self._transport
-        if transport is None or self._closing:
+        if self._transport is None or self._closing:
             return
         try:
             data = encode(head, body)
         except Error as error:
             data = encode({"id": head.get("id"), "err": error.code, "msg": error.detail})
+        if not self._out:
+            self._server.loop.call_soon(self._flush)
+        self._out += data
+        if len(self._out) >= WRITABLE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """What a step of many processes says to one client is one write, and wakes it once."""
+        transport, data = self._transport, self._out
+        if transport is None or not data:
+            return
+        self._out = bytearray()
         transport.write(data)
         unsent = transport.get_write_buffer_size()
         if unsent > LOST:
@@ -162,6 +175,7 @@ class Client(asyncio.BufferedProtocol):
         if self._transport is None or self._closing:
             return
         self.send({"ev": "bye", "reason": reason})
+        self._flush()
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
 from llmsh.abi.levels import NOTICE, WARN
+from llmsh.boot import machine
 from llmsh.kernel.rates import Broken, Rates, restored
 
 FILES_MAX = 64
@@ -36,7 +37,7 @@ def _machine() -> str:
             name = processor(file.read())
     except OSError:
         name = os.uname().machine
-    return f"{name} {os.cpu_count()} {sorted(os.sched_getaffinity(0))}"
+    return f"{name} {os.cpu_count()} {list(machine.CPUS)}"
 
 
 def fingerprint(path: str) -> str:

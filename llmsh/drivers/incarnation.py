@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
@@ -26,7 +27,7 @@ _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fi
 
 class Incarnation:
     """An engine process. `received` takes its messages in order; `died` is called once, after the
-    last of them, when the process has been reaped."""
+    last of them, when the process has been reaped. It is started within `spawning`."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Incarnation:
         died: Callable[[str], None],
         log: Callable[[str], None],
         swap: int = -1,
+        spawning: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._loop = loop
         self._received = received
@@ -52,7 +54,7 @@ class Incarnation:
         data, engine_data = socket.socketpair()
         control, engine_control = socket.socketpair()
         try:
-            with engine_data, engine_control:
+            with engine_data, engine_control, spawning():
                 self._process = self._spawn(options, engine_data.fileno(), engine_control.fileno(), swap)
         except OSError:
             data.close()

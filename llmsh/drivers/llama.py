@@ -7,9 +7,12 @@ at a time; each `start` is the next incarnation.
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
-from llmsh.abi.lease import FromEngine, Reply, Request, ToEngine
+from llmsh.abi.cpus import leaders
+from llmsh.abi.lease import FromEngine, Reply, Request, Threads, ToEngine
+from llmsh.drivers.household import Household
 from llmsh.drivers.incarnation import Incarnation
 from llmsh.kernel.device import Sink
 
@@ -34,6 +37,7 @@ class LlamaDevice:
         sequences: int,
         log: Callable[[str], None],
         swap: str = "",
+        household: Household | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.name = name
@@ -44,6 +48,8 @@ class LlamaDevice:
         self._log = log
         self._swap = swap
         """The folder of its swap file, which has no name there; empty: it has none."""
+        self._household = household
+        self._threads = threads
         self._loop = loop
         self._life: Incarnation | None = None
         self._count = 0
@@ -57,8 +63,10 @@ class LlamaDevice:
         swap = self._swap_file()
         try:
             received, died = partial(_received, sink, number), partial(self._died, sink, number)
-            self._life = Incarnation(loop, self._options, received, died, self._log, swap)
+            away = self._household.away if self._household is not None else nullcontext
+            self._life = Incarnation(loop, self._options, received, died, self._log, swap, away)
             self.pid = self._life.pid
+            self._lead(1, self._threads)
         except OSError as exc:
             loop.call_soon(sink.died, number, f"cannot be started: {exc.strerror}")
         finally:
@@ -77,12 +85,20 @@ class LlamaDevice:
 
     def _died(self, sink: Sink, number: int, reason: str) -> None:
         self._life, self.pid = None, 0
+        self._lead(0, 0)
         sink.died(number, reason)
 
     def post(self, message: ToEngine) -> None:
         """Queue a message; dropped when the engine is dead."""
         if self._life is not None:
             self._life.post(message)
+            if isinstance(message, Threads):
+                self._lead(message.cores, message.threads)
+
+    def _lead(self, cores: int, threads: int) -> None:
+        """So many cores with so many threads each are at work from now on."""
+        if self._household is not None:
+            self._household.lead(self.name, leaders(self._household.cpus, cores, threads))
 
     def request(self, message: Request, reply: Callable[[Reply], None]) -> None:
         """Ask on the control channel."""

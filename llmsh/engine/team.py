@@ -7,6 +7,9 @@ Source: sched_setaffinity(2).
 """
 
 import os
+import threading
+
+from llmsh.abi.cpus import leaders, share
 
 
 class Team:
@@ -26,6 +29,10 @@ class Team:
         self._told = (0, 0)
         self._ranks: dict[int, int] = {}
         """Which share each place has, the least recently used first."""
+        self._helped: dict[int, int] = {}
+        """By thread, the most threads that a step of its had."""
+        self._places: dict[int, tuple[int, ...]] = {}
+        """By thread, the CPUs it was last put on."""
 
     def set(self, cores: int, threads: int, threads_batch: int) -> None:
         """So many cores work at once from now on: what a step has that only generates, and one that
@@ -61,10 +68,17 @@ class Team:
         return rank
 
     def put(self, rank: int, cores: int, threads: int) -> None:
-        """Put the calling thread on the rank-th of `cores` equal shares, or on all when it needs more.
+        """Put the calling thread on the rank-th of `cores` equal shares, or on all when it needs more; on the first
+        CPU of its share once the threads that help it are there.
 
-        Threads that llama.cpp starts inherit what is set here."""
-        if self.count > 1:
-            each = max(1, len(self._cpus) // max(1, cores))
-            share = self._cpus[rank * each : (rank + 1) * each]
-            os.sched_setaffinity(0, share if cores > 1 and threads <= len(share) else self._cpus)
+        Those are started by llama.cpp in a step, and inherit what is set here."""
+        mine = share(self._cpus, rank, cores)
+        me, first = threading.get_ident(), mine[:1]
+        led = self._helped.get(me, 0) >= threads and not leaders(self._cpus, cores, threads).isdisjoint(first)
+        self._helped[me] = max(threads, self._helped.get(me, 0))
+        if cores < 2 or threads > len(mine):
+            mine = self._cpus
+        place = tuple(first if led else mine)
+        if self._places.get(me, tuple(self._cpus)) != place:
+            self._places[me] = place
+            os.sched_setaffinity(0, place)

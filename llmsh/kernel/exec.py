@@ -268,12 +268,18 @@ def _wire(kernel: "Kernel", process: Process, interpreter: Interpreter) -> None:
         if file.pipe is None:
             continue
         if file.writes:
-            file.pipe.on_room = lambda: kernel.go_on(process)
+            file.pipe.on_room = lambda: _room(kernel, process)
             file.pipe.on_hangup = lambda: kernel.broken_pipe(process)
             if file.gone:
                 kernel.broken_pipe(process)
         else:
             file.pipe.on_data = interpreter.poke
+
+
+def _room(kernel: "Kernel", process: Process) -> None:
+    """A reader took some, which it does for every token: only who waits for that is woken."""
+    if process.wchan == "pipe":
+        kernel.go_on(process)
 
 
 def _undo(kernel: "Kernel", process: Process) -> None:
