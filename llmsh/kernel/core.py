@@ -13,6 +13,7 @@ from llmsh.kernel.deference import Deference
 from llmsh.kernel.entry import enter
 from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
+from llmsh.kernel.precedence import Precedence
 from llmsh.kernel.residence import Residence
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sched import Policy
@@ -45,6 +46,7 @@ class Core:
         self.residence = Residence(self, tax)
         self.pace = Pace(self, port.latency_ms)
         self.deference = Deference(self)
+        self.precedence = Precedence(self)
         self.heard = port.now()
         """When it last said something, or began to owe something."""
         self.steps = 0
@@ -130,16 +132,22 @@ class Core:
 
     def _deal(self, queue: Policy) -> None:
         """Serve who deserves it, one after the other, until the first who has to wait for its turn."""
+        self.precedence.begin()
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
+            if self.precedence.holds(queue, stream):
+                self.queue.park(queue, task, session=True)
+                continue
             verdict = self._serve(stream)
+            if stream.leased:
+                self.precedence.runs(task)
             if verdict == BLOCKED:
                 self._wait(stream)
             elif verdict == SEATLESS:
                 if stream is not self.pace.turns.guest:
                     self._preempt(queue, stream)
                 break
-            elif verdict == HELD or (verdict == SERVED and not queue.yields):
+            elif verdict == HELD or (verdict == SERVED and queue.holds(task)):
                 break
             elif self.residence.claimant is not None and self._under_way:
                 self._renew(sorted(self.leased.values(), key=self.rank))

@@ -236,5 +236,5 @@ def test_sessions_that_are_gone_are_forgotten() -> None:
         policy.add(task)
         policy.charge(worker, 1.0)
         policy.remove(task)
-    assert len(policy._lines) < 200
+    assert len(policy.lines) < 200
     assert len(policy._order._heap) < 300

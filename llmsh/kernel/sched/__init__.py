@@ -14,7 +14,7 @@ POLICIES: dict[str, Callable[[Ledger], Policy]] = {
     "fair": Fair,
     "deadline": Deadline,
     "fcfs": lambda ledger: Fcfs(),
-    "mlfq": lambda ledger: Mlfq(),
+    "mlfq": Mlfq,
     "rr": lambda ledger: Rr(),
 }
 """Every policy by name, for one core of the device that the ledger is of; the first is the default."""

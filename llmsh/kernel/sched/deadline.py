@@ -33,6 +33,7 @@ class Deadline:
     name = "deadline"
     sessions = False
     yields = False
+    strict = False
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._goals: Order[tuple[int, float], Task] = Order()
@@ -82,6 +83,10 @@ class Deadline:
             self._rest.charge(task, cost)
         elif task in self._goals and task.goal.value:
             self._goals.put(task, key(task.goal))
+
+    def holds(self, task: Task) -> bool:
+        """See Policy: its turn comes first."""
+        return True
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whose goal comes first."""

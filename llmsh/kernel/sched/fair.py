@@ -26,74 +26,31 @@ is not in it. A session with tasks on some cores only is the first on these whil
 a flood has the other cores.
 """
 
-import itertools
-
-from llmsh.kernel.sched.ledger import KEPT, Ledger
-from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import FOREGROUND, Task
-
-_numbers = itertools.count(1)
+from llmsh.kernel.sched.policy import Task
+from llmsh.kernel.sched.sessions import Line, Sessions
 
 
-class _Line:
-    """The tasks of one session on this core."""
-
-    __slots__ = ("floor", "ident", "parked", "tasks")
-
-    def __init__(self) -> None:
-        self.ident = next(_numbers)
-        self.tasks: Order[float, Task] = Order()
-        self.parked = 0
-        """Tasks that are left out for a while."""
-        self.floor = 0.0
-        """The least counter of its tasks, as far as it was ever known: where a newcomer begins."""
-
-    @property
-    def present(self) -> bool:
-        """Whether there is any task, parked or not."""
-        return bool(len(self.tasks) or self.parked)
-
-
-class Fair:
+class Fair(Sessions):
     """Weighted fair queueing of tokens over sessions and their tasks."""
 
     name = "fair"
-    sessions = True
     yields = False
+    strict = False
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
-        self.ledger = ledger or Ledger()
-        self.ledger.watch(self._moved)
-        self._lines: dict[str, _Line] = {}
-        self._order: Order[float, _Line] = Order()
-        """Sessions with a task that can run here."""
-        self._count = 0
-        self._many = KEPT
-        """So many sessions are looked through for idle ones when there is one more."""
-
-    def __len__(self) -> int:
-        return self._count
+    def key(self, task: Task) -> tuple[int, float]:
+        """Who has had least for its weight."""
+        return (0, task.vtime)
 
     def add(self, task: Task) -> None:
         """See Policy. The task's counter is raised to the minimum of those that are there."""
-        line = self._lines.get(task.group)
-        if line is None:
-            line = self._lines[task.group] = _Line()
-        if not line.present:
-            self.ledger.enter(task.group)
-        self._raise(line)
+        line = self.line(task)
+        _raise(line)
         task.vtime = max(task.vtime, line.floor)
-        self._insert(task, line)
-
-    def remove(self, task: Task) -> None:
-        """See Policy."""
-        if self._take(task) and not self._lines[task.group].present:
-            self.ledger.leave(task.group)
-            self._forget()
+        self.put(task, line)
 
     def lag(self, task: Task) -> float:
         """See Policy."""
-        line = self._lines.get(task.group)
+        line = self.lines.get(task.group)
         return max(0.0, task.vtime - line.floor) if line is not None else 0.0
 
     def join(self, task: Task, lag: float) -> None:
@@ -102,35 +59,25 @@ class Fair:
         self.add(task)
         if lag:
             task.vtime += lag
-            self._lines[task.group].tasks.put(task, task.vtime)
-
-    def pick(self) -> Task | None:
-        """See Policy."""
-        line = self._order.first()
-        return line.tasks.first() if line is not None else None
+            self.lines[task.group].tasks.put(task, self.key(task))
 
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
         return (self.ledger.granted[task.group], task.vtime)
 
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return self.ledger.used[task.group] - self.ledger.used[session]
-
     def charge(self, task: Task, cost: float) -> None:
         """See Policy."""
         task.vtime += cost / task.weight
-        line = self._lines.get(task.group)
+        line = self.lines.get(task.group)
         if line is not None:
             if task in line.tasks:
-                line.tasks.put(task, task.vtime)
-            self._raise(line)
-        self.ledger.grant(task.group, cost / (FOREGROUND if task.foreground else 1.0))
+                line.tasks.put(task, self.key(task))
+            _raise(line)
+        self.grant(task, cost)
 
-    def _moved(self, session: str) -> None:
-        line = self._lines.get(session)
-        if line is not None and line in self._order:
-            self._order.put(line, self.ledger.granted[session])
+    def holds(self, task: Task) -> bool:
+        """See Policy: its turn comes first."""
+        return True
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: who is behind is next when a lease ends."""
@@ -139,43 +86,9 @@ class Fair:
     def starved(self, task: Task) -> None:
         """See Policy: that token is all it gets."""
 
-    def park(self, task: Task, session: bool = False) -> None:
-        """See Policy: out of the order, its session's counter untouched."""
-        if session:
-            self._order.drop(self._lines[task.group])
-        else:
-            self._lines[task.group].parked += self._take(task)
 
-    def unpark(self, task: Task) -> None:
-        """See Policy."""
-        line = self._lines[task.group]
-        line.parked -= task not in line.tasks
-        self._insert(task, line)
-
-    def _insert(self, task: Task, line: _Line) -> None:
-        self._count += task not in line.tasks
-        line.tasks.put(task, task.vtime)
-        self._order.put(line, self.ledger.granted[task.group])
-
-    def _take(self, task: Task) -> bool:
-        line = self._lines.get(task.group)
-        if line is None or task not in line.tasks:
-            return False
-        self._count -= 1
-        line.tasks.drop(task)
-        if not len(line.tasks):
-            self._order.drop(line)
-        return True
-
-    def _raise(self, line: _Line) -> None:
-        """The least counter that there is: newcomers begin there."""
-        task = line.tasks.first()
-        if task is not None:
-            line.floor = max(line.floor, task.vtime)
-
-    def _forget(self) -> None:
-        """Looked for when their number has doubled, so that it costs the same for any number."""
-        if len(self._lines) > self._many:
-            known = self.ledger.granted.accounts
-            self._lines = {name: line for name, line in self._lines.items() if line.present or name in known}
-            self._many = KEPT + 2 * len(self._lines)
+def _raise(line: Line) -> None:
+    """The least counter that there is: newcomers begin there."""
+    task = line.tasks.first()
+    if task is not None:
+        line.floor = max(line.floor, task.vtime)

@@ -20,6 +20,7 @@ class Fcfs:
     name = "fcfs"
     sessions = False
     yields = True
+    strict = False
 
     def __init__(self) -> None:
         self._order: Order[float, Task] = Order()
@@ -59,6 +60,10 @@ class Fcfs:
 
     def charge(self, task: Task, cost: float) -> None:
         """Service changes no place in this queue."""
+
+    def holds(self, task: Task) -> bool:
+        """See Policy: there is room for all who come."""
+        return False
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: who came first runs until it blocks."""

@@ -1,15 +1,16 @@
-"""A multi-level feedback queue that skips levels by the length of the prompt. Source: Wu et al., "Fast
-Distributed Inference Serving for Large Language Models" (FastServe, NSDI 2026).
+"""Fair shares between sessions, and within one a multi-level feedback queue that skips levels by the length of the
+prompt. Source: Wu et al., "Fast Distributed Inference Serving for Large Language Models" (FastServe, NSDI 2026);
+Sheng et al., "Fairness in Serving Large Language Models" (OSDI 2024) between sessions, as in fair.py.
 
 How long an answer will be is not known, but the prompt is: a task joins at the first level whose
 quantum covers its prefill, so that a long prompt does not hold up short ones on its way down. Who has
-used up a level's quantum sinks by one; who has starved comes back to the first.
+used up a level's quantum sinks by one, the sooner the nicer it is; who has starved comes back to the first.
 """
 
 import itertools
 
-from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import FOREGROUND, Task
+from llmsh.kernel.sched.policy import Task
+from llmsh.kernel.sched.sessions import Sessions
 
 LEVELS = 8
 FIRST = 32.0
@@ -27,29 +28,24 @@ def level_of(ahead: float) -> int:
     return next((level for level in range(LEVELS - 1) if quantum(level) >= ahead), LEVELS - 1)
 
 
-class Mlfq:
-    """Levels, first come first served in each; a level waits while one above it has somebody."""
+class Mlfq(Sessions):
+    """Levels within a session, first come first served in each; a level waits while one above it has somebody."""
 
     name = "mlfq"
-    sessions = False
-    yields = True
+    yields = False
+    strict = True
 
-    def __init__(self) -> None:
-        self._order: Order[tuple[int, float], Task] = Order()
-
-    def __len__(self) -> int:
-        return len(self._order)
+    def key(self, task: Task) -> tuple[int, float]:
+        """By level, then in the order in which they came to it."""
+        return (task.level, task.vtime)
 
     def add(self, task: Task) -> None:
         """See Policy. A task with input to compute is a new job; one without goes on where it was."""
         if task.ahead > 0 or not task.vtime:
             task.level, task.served = level_of(task.ahead), 0.0
             task.ahead = 0.0
-        self._enter(task)
-
-    def remove(self, task: Task) -> None:
-        """See Policy."""
-        self._order.drop(task)
+        self._arrive(task)
+        self.put(task, self.line(task))
 
     def lag(self, task: Task) -> float:
         """See Policy."""
@@ -57,54 +53,39 @@ class Mlfq:
 
     def join(self, task: Task, lag: float) -> None:
         """See Policy: levels are the same on every core."""
-        self._put(task)
-
-    def pick(self) -> Task | None:
-        """See Policy."""
-        return self._order.first()
+        self.put(task, self.line(task))
 
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
-        return (float(task.level), task.vtime)
-
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return 0.0
+        return (self.ledger.granted[task.group], float(task.level), task.vtime)
 
     def charge(self, task: Task, cost: float) -> None:
-        """See Policy: demotion by attained service."""
-        task.served += cost
-        scale = FOREGROUND if task.foreground else 1.0
-        if task.served < quantum(task.level) * scale or task.level == LEVELS - 1:
+        """See Policy: demotion by attained service, the sooner the nicer it is."""
+        self.grant(task, cost)
+        task.served += cost / task.weight
+        if task.served < quantum(task.level) or task.level == LEVELS - 1:
             return
-        while task.level < LEVELS - 1 and task.served >= quantum(task.level) * scale:
-            task.served -= quantum(task.level) * scale
+        while task.level < LEVELS - 1 and task.served >= quantum(task.level):
+            task.served -= quantum(task.level)
             task.level += 1
-        if task in self._order:
-            self._enter(task)
+        self._arrive(task)
+
+    def holds(self, task: Task) -> bool:
+        """See Policy: the others of its session have their turns; those of one that had more have not."""
+        return len(self.lines[task.group].tasks) == 1
 
     def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: whoever is of a lower level."""
-        return task.level < other.level
+        """See Policy: whoever is of a lower level than another of its session."""
+        return task.group == other.group and task.level < other.level
 
     def starved(self, task: Task) -> None:
         """See Policy: promotion."""
         task.level, task.served = 0, 0.0
-        if task in self._order:
-            self._enter(task)
+        self._arrive(task)
 
-    def park(self, task: Task, session: bool = False) -> None:
-        """See Policy."""
-        self._order.drop(task)
-
-    def unpark(self, task: Task) -> None:
-        """See Policy."""
-        self._put(task)
-
-    def _enter(self, task: Task) -> None:
+    def _arrive(self, task: Task) -> None:
         """At the end of its level."""
         task.vtime = float(next(_arrivals))
-        self._put(task)
-
-    def _put(self, task: Task) -> None:
-        self._order.put(task, (task.level, task.vtime))
+        line = self.lines.get(task.group)
+        if line is not None and task in line.tasks:
+            line.tasks.put(task, self.key(task))

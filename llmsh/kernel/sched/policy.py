@@ -82,8 +82,10 @@ class Policy(Protocol):
     sessions: bool
     """Whether it shares between sessions first."""
     yields: bool
-    """Whether a task that has all the lease it can use lets those behind it run (fcfs), or holds
-    them back until their turn comes (fair)."""
+    """Whether those behind a task that was granted a lease are next (fcfs), or it is asked again (fair)."""
+
+    strict: bool
+    """Whether a task waits while another runs that `preempts` it, also where there is a seat."""
 
     def add(self, task: Task) -> None:
         """The task is runnable (it joins or wakes)."""
@@ -108,6 +110,9 @@ class Policy(Protocol):
 
     def charge(self, task: Task, cost: float) -> None:
         """The task was granted (or, negative, gave back) service worth so many tokens."""
+
+    def holds(self, task: Task) -> bool:
+        """Whether a task that has all the lease it can use holds back those behind it until their turn comes."""
 
     def preempts(self, task: Task, other: Task) -> bool:
         """Whether a task without a seat takes that of another, whose lease ends now."""

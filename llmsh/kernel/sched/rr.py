@@ -21,6 +21,7 @@ class Rr:
     name = "rr"
     sessions = False
     yields = False
+    strict = False
 
     def __init__(self) -> None:
         self._order: Order[float, Task] = Order()
@@ -64,6 +65,10 @@ class Rr:
             task.vtime, task.served = float(next(_turns)), 0.0
             if task in self._order:
                 self._order.put(task, task.vtime)
+
+    def holds(self, task: Task) -> bool:
+        """See Policy: its turn is not over."""
+        return True
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: a turn is a turn."""

@@ -20,6 +20,7 @@ class Urgent:
     name = "urgent"
     sessions = False
     yields = True
+    strict = False
 
     def __init__(self) -> None:
         self._persons: Order[float, Task] = Order()
@@ -68,6 +69,10 @@ class Urgent:
         if cost > 0 and task in self._persons:
             task.urgent = next(_moments)
             self._persons.put(task, float(task.urgent))
+
+    def holds(self, task: Task) -> bool:
+        """See Policy: all are."""
+        return False
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: beside the foreground it is turns.py that says when."""

@@ -1,0 +1,124 @@
+"""Sessions in turn, by what each was granted on all cores of the device; who of a session is next is for a policy
+to say that is built on this.
+
+The session whose counter (ledger.py) is lowest is served first. O(log n) a pick.
+"""
+
+import itertools
+
+from llmsh.kernel.sched.ledger import KEPT, Ledger
+from llmsh.kernel.sched.order import Order
+from llmsh.kernel.sched.policy import FOREGROUND, Task
+
+_numbers = itertools.count(1)
+
+
+class Line:
+    """The tasks of one session on this core."""
+
+    __slots__ = ("floor", "ident", "parked", "tasks")
+
+    def __init__(self) -> None:
+        self.ident = next(_numbers)
+        self.tasks: Order[tuple[int, float], Task] = Order()
+        self.parked = 0
+        """Tasks that are left out for a while."""
+        self.floor = 0.0
+        """Of fair: the least counter of its tasks, as far as it was ever known: where a newcomer begins."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any task, parked or not."""
+        return bool(len(self.tasks) or self.parked)
+
+
+class Sessions:
+    """Fair queueing of tokens over sessions; `key` puts the tasks of one in order, the least first."""
+
+    sessions = True
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self.ledger = ledger or Ledger()
+        self.ledger.watch(self._moved)
+        self.lines: dict[str, Line] = {}
+        self._order: Order[float, Line] = Order()
+        """Sessions with a task that can run here."""
+        self._count = 0
+        self._many = KEPT
+        """So many sessions are looked through for idle ones when there is one more."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def key(self, task: Task) -> tuple[int, float]:
+        """A task's place in its session."""
+        raise NotImplementedError
+
+    def line(self, task: Task) -> Line:
+        """The line that a task is about to join; its session is there from now on."""
+        line = self.lines.get(task.group)
+        if line is None:
+            line = self.lines[task.group] = Line()
+        if not line.present:
+            self.ledger.enter(task.group)
+        return line
+
+    def put(self, task: Task, line: Line) -> None:
+        """Put a task in its place, or in another."""
+        self._count += task not in line.tasks
+        line.tasks.put(task, self.key(task))
+        self._order.put(line, self.ledger.granted[task.group])
+
+    def remove(self, task: Task) -> None:
+        """See Policy."""
+        if self._take(task) and not self.lines[task.group].present:
+            self.ledger.leave(task.group)
+            self._forget()
+
+    def pick(self) -> Task | None:
+        """See Policy."""
+        line = self._order.first()
+        return line.tasks.first() if line is not None else None
+
+    def lead(self, task: Task, session: str) -> float:
+        """See Policy."""
+        return self.ledger.used[task.group] - self.ledger.used[session]
+
+    def grant(self, task: Task, cost: float) -> None:
+        """Charge a task's session."""
+        self.ledger.grant(task.group, cost / (FOREGROUND if task.foreground else 1.0))
+
+    def park(self, task: Task, session: bool = False) -> None:
+        """See Policy: out of the order, its session's counter untouched."""
+        if session:
+            self._order.drop(self.lines[task.group])
+        else:
+            self.lines[task.group].parked += self._take(task)
+
+    def unpark(self, task: Task) -> None:
+        """See Policy."""
+        line = self.lines[task.group]
+        line.parked -= task not in line.tasks
+        self.put(task, line)
+
+    def _moved(self, session: str) -> None:
+        line = self.lines.get(session)
+        if line is not None and line in self._order:
+            self._order.put(line, self.ledger.granted[session])
+
+    def _take(self, task: Task) -> bool:
+        line = self.lines.get(task.group)
+        if line is None or task not in line.tasks:
+            return False
+        self._count -= 1
+        line.tasks.drop(task)
+        if not len(line.tasks):
+            self._order.drop(line)
+        return True
+
+    def _forget(self) -> None:
+        """Looked for when their number has doubled, so that it costs the same for any number."""
+        if len(self.lines) > self._many:
+            known = self.ledger.granted.accounts
+            self.lines = {name: line for name, line in self.lines.items() if line.present or name in known}
+            self._many = KEPT + 2 * len(self.lines)
