@@ -29,8 +29,9 @@ class Team:
         self._told = (0, 0)
         self._ranks: dict[int, int] = {}
         """Which share each place has, the least recently used first."""
-        self._helped: dict[int, int] = {}
-        """By thread, the most threads that a step of its had."""
+        self._helpers: dict[int, tuple[int, tuple[int, ...]]] = {}
+        """By thread, how many it was with in its last step with others, and their CPUs. A smaller team ends those
+        who are too many; a larger one starts others."""
         self._places: dict[int, tuple[int, ...]] = {}
         """By thread, the CPUs it was last put on."""
 
@@ -74,11 +75,12 @@ class Team:
         Those are started by llama.cpp in a step, and inherit what is set here."""
         mine = share(self._cpus, rank, cores)
         me, first = threading.get_ident(), mine[:1]
-        led = self._helped.get(me, 0) >= threads and not leaders(self._cpus, cores, threads).isdisjoint(first)
-        self._helped[me] = max(threads, self._helped.get(me, 0))
-        if cores < 2 or threads > len(mine):
-            mine = self._cpus
-        place = tuple(first if led else mine)
+        wide = tuple(self._cpus if cores < 2 or threads > len(mine) else mine)
+        there, where = self._helpers.get(me, (0, wide))
+        led = there >= threads and where == wide and not leaders(self._cpus, cores, threads).isdisjoint(first)
+        if threads > 1:
+            self._helpers[me] = (threads, wide)
+        place = tuple(first) if led else wide
         if self._places.get(me, tuple(self._cpus)) != place:
             self._places[me] = place
             os.sched_setaffinity(0, place)

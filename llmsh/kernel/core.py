@@ -4,8 +4,6 @@
 back. It knows no process and no signal, only streams.
 """
 
-from collections.abc import Mapping
-
 from llmsh.abi.lease import Drop, Halt, Halted, Lease, Score, Step
 from llmsh.kernel import account
 from llmsh.kernel.cells import Cells
@@ -136,11 +134,10 @@ class Core:
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
             if self.precedence.holds(queue, stream):
-                self.queue.park(queue, task, session=True)
-                continue
+                break
             verdict = self._serve(stream)
             if stream.leased:
-                self.precedence.runs(task)
+                self.precedence.leads(queue, task)
             if verdict == BLOCKED:
                 self._wait(stream)
             elif verdict == SEATLESS:
@@ -218,21 +215,20 @@ class Core:
         # Nobody else runs, so a claim of somebody else would never be met.
         if self.residence.claimant is not stream:
             self.residence.void()
+        for quota in stream.quotas:
+            quota.void(stream)
         if self._serve(stream, most=1) == BLOCKED:
             self._wait(stream)
             self.plan()
 
     def _serve(self, stream: Stream, most: int = 0) -> str:
+        """Grant a lease, of `most` tokens where it is a trial's: that is alone, and waits for nobody's turn."""
         if stream.op or stream.halting or stream in self.residence.doomed:
             return STUCK
         if stream.leased and stream.upto - len(stream) > self.quantum // 2:
             return SERVED
-        if self.pace.holds(stream):
-            return HELD
-        if not stream.leased and self.deference.holds(stream):
-            return DEFERS
-        if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring)):
-            return SEATLESS
+        if not most and (wait := self._turn(stream)):
+            return wait
         if stream.goal == SCORE and stream.ready_to_score and stream.q and not stream.leased:
             return self._score(stream)
         upto = self._upto(stream, most or self._quantum(stream))
@@ -245,6 +241,16 @@ class Core:
             return STUCK
         self._lease(stream, upto, need)
         return GRANTED
+
+    def _turn(self, stream: Stream) -> str:
+        """Why it is not its turn, or empty."""
+        if self.pace.holds(stream):
+            return HELD
+        if not stream.leased and self.deference.holds(stream):
+            return DEFERS
+        if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring)):
+            return SEATLESS
+        return ""
 
     def _quantum(self, stream: Stream) -> int:
         """How long a lease may be: who only waited too long, or has a turn, gets no more than that is for."""
@@ -375,24 +381,3 @@ class Core:
         self.sharing.void()
         self.cells.void()
         return caught
-
-    def check(self) -> list[str]:
-        """Faults in the core's books."""
-        faults = self.cells.check() + self.sharing.check()
-        for stream in self.leased.values():
-            if stream.op:
-                faults.append(f"stream {stream.ident}: leased and in operation {stream.op}")
-            if not stream.leased:
-                faults.append(f"stream {stream.ident}: in the leases without one")
-            if stream.held < stream.own:
-                faults.append(f"stream {stream.ident}: {stream.own} cells computed, {stream.held} held")
-        return faults
-
-
-def faults(cores: Mapping[int, Core]) -> list[str]:
-    """Faults in the books of all cores of a device."""
-    found = [fault for core in cores.values() for fault in core.check()]
-    queued = [(stream, index) for index, core in cores.items() for stream in core.queue.streams.values()]
-    return found + [
-        f"stream {each.ident}: queued on core {at}, of core {each.core}" for each, at in queued if each.core != at
-    ]

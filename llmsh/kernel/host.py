@@ -130,6 +130,8 @@ class Host(Party):
         caught = [stream for core in self.cores.values() for stream in core.void()]
         for stream in self.members:
             stream.void()
+            for quota in stream.quotas:
+                quota.withdraw(stream)
         self.streams.clear()
         self.holders.clear()
         for stream in list(self.members):

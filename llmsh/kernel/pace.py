@@ -56,6 +56,10 @@ class Steps:
             return self._ms[rows]
         return float(least * (self._ms[rows] / least) ** exp((self._at[rows] - now) / MEMORY_S))
 
+    def knows(self, rows: int) -> bool:
+        """Whether a step of so many rows was ever seen."""
+        return rows in self._ms
+
     @property
     def rate(self) -> float:
         """Tokens a second of a sequence that runs alone, 0 while that is not known."""

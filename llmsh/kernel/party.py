@@ -6,8 +6,9 @@ It knows the host's cores; who is next, and who must go, others say (dealing.py,
 from collections.abc import Callable
 
 from llmsh.abi.lease import Ready
+from llmsh.kernel.audit import faults
 from llmsh.kernel.clock import Clock
-from llmsh.kernel.core import Core, faults
+from llmsh.kernel.core import Core
 from llmsh.kernel.dealing import Dealing, Turn
 from llmsh.kernel.device import Device
 from llmsh.kernel.models import Models

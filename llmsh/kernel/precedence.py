@@ -6,6 +6,7 @@ where a step takes as long for many rows as for one; their input, which is as lo
 no level: who comes before whom is the policy's.
 """
 
+from itertools import takewhile
 from typing import Protocol
 
 from llmsh.kernel.pace import Pace
@@ -44,30 +45,40 @@ class Precedence:
         """A plan begins."""
         self._firsts.clear()
 
-    def runs(self, task: Task) -> None:
-        """It has a lease; nobody of its session was dealt one before, or who was comes first."""
-        self._firsts.setdefault(task.group, task)
+    def leads(self, policy: Policy, task: Task) -> None:
+        """It has a lease. Of its session's it is the first, unless there was another before it in this plan: those who
+        run though they have to wait for it halt."""
+        if not policy.strict or task.group in self._firsts:
+            return
+        self._firsts[task.group] = task
+        later = self._running(policy)
+        over = len(later) - self._room(len(self._core.leased) - len(later), len(later))
+        for each in sorted(later, key=self._core.rank, reverse=True)[: max(0, over)]:
+            self._core.halt(each)
 
     def holds(self, policy: Policy, stream: Stream) -> bool:
-        """Whether a stream has to wait; those who run though they have to, halt."""
-        first = self._firsts.get(stream.task.group)
-        if first is None or not policy.strict or not policy.preempts(first, stream.task):
+        """Whether a stream has to wait."""
+        if not self._later(policy, stream):
             return False
-        leased = [each for each in self._core.leased.values() if not each.halting]
-        later = [each for each in leased if self._later(policy, each)]
-        room = self._room(len(leased) - len(later), len(later) + 1)
-        for each in sorted(later, key=self._core.rank, reverse=True)[: len(later) - room]:
-            self._core.halt(each)
-        return not (stream.leased and not stream.halting) and (room <= len(later) or not generates(stream))
+        if not stream.leased and not generates(stream):
+            return True
+        later = [each for each in self._running(policy) if each is not stream]
+        return self._room(len(self._core.leased) - len(later), len(later) + 1) <= len(later)
+
+    def _running(self, policy: Policy) -> list[Stream]:
+        leased = self._core.leased.values()
+        return [each for each in leased if not each.halting and self._later(policy, each)]
 
     def _later(self, policy: Policy, stream: Stream) -> bool:
-        """Whether it runs though another comes before it; persons and who waited too long have rules of their own."""
+        """Whether another that runs comes before it; persons and who waited too long have rules of their own."""
         first, task = self._firsts.get(stream.task.group), stream.task
         if first is None or task.foreground or task.boost or stream is self._core.pace.turns.guest:
             return False
-        return policy.preempts(first, task)
+        return policy.strict and policy.preempts(first, task)
 
     def _room(self, first: int, most: int) -> int:
-        """How many more rows there may be beside so many."""
-        ms, bound = self._core.pace.steps.ms, LONGER * self._core.pace.steps.ms(first)
-        return next((more for more in range(most, 0, -1) if ms(first + more) <= bound), 0)
+        """How many more rows there may be beside so many. What was never seen is tried, for a step."""
+        steps = self._core.pace.steps
+        bound = LONGER * steps.ms(first)
+        rows = range(first + 1, first + most + 1)
+        return sum(1 for _ in takewhile(lambda each: not steps.knows(each) or steps.ms(each) <= bound, rows))

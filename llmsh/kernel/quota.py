@@ -120,7 +120,7 @@ class Quota:
                 home.residence.save(other)
                 continue
             home.residence.doomed.add(other)
-            if hurry:
+            if hurry and not other.task.boost:
                 home.halt(other)
 
     def enter(self, core: Core, stream: Stream) -> None:
@@ -130,6 +130,11 @@ class Quota:
     def withdraw(self, stream: Stream) -> None:
         """It has what it needed, or wants nothing."""
         if self._claimant is stream:
+            self._claimant, self._claimed = None, 0
+
+    def void(self, stream: Stream) -> None:
+        """Nobody but the stream may claim anything now."""
+        if self._claimant is not stream:
             self._claimant, self._claimed = None, 0
 
     def leave(self, stream: Stream) -> None:

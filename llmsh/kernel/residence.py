@@ -147,7 +147,7 @@ class Residence:
         for victim in sorted(others, key=lambda each: (each.oom, core.rank(each)), reverse=True):
             cells, sequences = cells - victim.held, sequences - 1
             self.doomed.add(victim)
-            if stream.task.boost:
+            if stream.task.boost and not victim.task.boost:
                 core.halt(victim)
             if cells <= 0 and sequences <= 0:
                 return

@@ -333,3 +333,19 @@ def test_who_is_continued_while_no_engine_is_there_begins_with_the_next() -> Non
     machine.clock.run_until(lambda: bool(client.exited(pid)), 60)
     assert end_of(client, [pid]) == undisturbed(Job("say", "hello"), OPTIONS)
     machine.sound()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_person_does_not_hold_back_the_trial_that_holds_back_the_person(batch: int) -> None:
+    """Whatever step of both the engine dies in, a minute is never gone by."""
+    for moment in range(1, 25):
+        machine = Machine(Options(start=500.0), settings=Settings(strict=True, batch=batch, starvation_s=1000.0))
+        machine.client().run("ask", "background", params={"max_tokens": 2000})
+        machine.go(2)
+        person = machine.client(pid=300, sid=300, tty="pts/1")
+        person.peer.fg = True
+        pid = person.run("ask", "a question", params={"max_tokens": 40})
+        for _ in range(moment):
+            machine.clock.step()
+        machine.device.crash("killed by signal 6")
+        machine.clock.run_until(lambda: person.exited(pid) is not None, 60)  # noqa: B023

@@ -208,3 +208,15 @@ def test_who_has_the_higher_score_leaves_the_cells_first(first: int) -> None:
     finish(client, [asks])
     child = client.call("fork", pid=chats[0], stdin="client")["pid"]
     assert client.row(child)["oom"] == client.row(chats[0])["oom"]
+
+
+@pytest.mark.parametrize("moment", [15, 21, 30])
+def test_a_claim_of_the_group_ends_with_the_engine(moment: int) -> None:
+    """Who was in the step that killed it is tried first, and must not wait for who may not run meanwhile."""
+    m = machine()
+    client = m.client()
+    pids = members(client, 3, 200)
+    for _ in range(moment):
+        m.clock.step()
+    m.device.crash("killed by signal 6")
+    finish(client, pids)

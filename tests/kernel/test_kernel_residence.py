@@ -246,3 +246,18 @@ def test_check_finds_what_is_wrong() -> None:
     assert cells.check()[0] == "5 cells held and 0 leaving, 20 in the books"
     cells.void()
     assert cells.check() == []
+
+
+@pytest.mark.parametrize("policy", ["fair", "fcfs", "mlfq"])
+@pytest.mark.parametrize("size", [235, 300])
+def test_two_who_were_typed_to_take_turns_in_cells_for_one(policy: str, size: int) -> None:
+    """Neither takes back the other's lease before a token is made of it, for ever."""
+    machine = Machine(Options(cells=500, context=400), settings=Settings(strict=True, policy=policy, batch=16))
+    clients = [machine.client(pid=300 + n, sid=300 + n, tty=f"pts/{n}") for n in range(2)]
+    pids = []
+    for n, client in enumerate(clients):
+        client.peer.fg = True
+        pids.append(client.run("ask", chr(97 + n) * size, params={"max_tokens": 30}))
+    machine.clock.run_until(lambda: all(client.exited(pid) for client, pid in zip(clients, pids, strict=True)), 60)
+    machine.go(1)
+    machine.sound()

@@ -69,6 +69,7 @@ def differences(policy: str, quantum: int, seats: int, load: list[Guest], second
     return out
 
 
+@pytest.mark.parametrize("policy", ["fair", "mlfq"])
 @pytest.mark.parametrize("seats", [1, 4])
 @settings(
     max_examples=8,
@@ -77,9 +78,11 @@ def differences(policy: str, quantum: int, seats: int, load: list[Guest], second
     suppress_health_check=list(HealthCheck),
 )
 @given(st.sampled_from((4, 16)), guests)
-def test_two_backlogged_sessions_differ_by_the_bound_at_most(seats: int, quantum: int, load: list[Guest]) -> None:
+def test_two_backlogged_sessions_differ_by_the_bound_at_most(
+    policy: str, seats: int, quantum: int, load: list[Guest]
+) -> None:
     longest = TEMPLATE + max([50, *(guest.prompt for guest in load)])
-    found = differences("fair", quantum, seats, load)
+    found = differences(policy, quantum, seats, load)
     # In any interval, so from the lowest to the highest.
     assert max(found) - min(found) <= bound(quantum, seats, longest)
 

@@ -1,5 +1,7 @@
 """The multi-level feedback queue: skip-join, demotion, promotion, and no convoy behind a long prompt."""
 
+import pytest
+
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.sched import Task
 from llmsh.kernel.sched.mlfq import FIRST, LEVELS, Mlfq, level_of, quantum
@@ -34,12 +36,28 @@ def test_who_uses_up_a_level_sinks_by_one() -> None:
     policy.charge(first, FIRST)
     assert (first.level, policy.pick()) == (1, second)
     policy.charge(second, FIRST)
-    # In a level, first come first served.
+    # In a level, who has had least.
     assert policy.pick() is first
     policy.charge(first, quantum(1) / 2)
-    assert policy.pick() is first
-    policy.charge(first, quantum(1) / 2)
-    assert (first.level, policy.pick()) == (2, second)
+    assert policy.pick() is second
+    policy.charge(second, quantum(1))
+    assert (second.level, policy.pick()) == (2, first)
+
+
+def test_in_a_level_shares_go_by_nice() -> None:
+    low, high = job(1), job(2)
+    low.nice, high.nice = 5, 0
+    policy = queue(low, high)
+    for task in (low, high):
+        policy.charge(task, 1e9)
+        assert task.level == LEVELS - 1
+    had = dict.fromkeys((1, 2), 0)
+    for _ in range(4000):
+        first = policy.pick()
+        assert first is not None
+        policy.charge(first, 1.0)
+        had[first.ident] += 1
+    assert had[2] / had[1] == pytest.approx(high.weight / low.weight, rel=0.05)
 
 
 def test_much_service_at_once_sinks_by_several_and_never_below_the_last() -> None:
@@ -120,3 +138,53 @@ def test_a_long_one_is_not_starved_by_short_ones_that_never_end() -> None:
         machine.go(0.1)
     assert client.row(long)["tokens_out"] > 0
     machine.sound()
+
+
+def beside(machine: Machine, sid: int = 0) -> int:
+    """Tokens that one made which has long been running, while a short job of its session, or another, came and went."""
+    long = machine.kernel.table.get(machine.client().run("ask", "endless"))
+    machine.clock.run_until(lambda: long.tokens_out > 8 * FIRST)
+    client = machine.client(pid=200, sid=sid) if sid else machine.client()
+    before = long.tokens_out
+    short = client.run("say", "hi", params={"max_tokens": 20})
+    machine.clock.run_until(lambda: client.exited(short) is not None)
+    machine.sound()
+    return long.tokens_out - before
+
+
+def machine(each: float) -> Machine:
+    options = Options(cells=20_000, context=10_000, ms=5.0, each=each, answer=20)
+    return Machine(options, settings=Settings(strict=True, policy="mlfq", batch=8))
+
+
+def test_where_a_row_costs_time_who_came_long_ago_waits() -> None:
+    assert beside(machine(each=8.0)) <= 5  # what was under way, and a step to see what it costs
+
+
+def test_where_a_row_costs_next_to_nothing_nobody_waits() -> None:
+    assert beside(machine(each=0.02)) >= 15
+
+
+def test_nobody_waits_for_a_short_one_of_another_session() -> None:
+    assert beside(machine(each=8.0), sid=200) >= 5
+
+
+def test_sessions_share_whatever_their_levels_are() -> None:
+    m = machine(each=8.0)
+    long = m.kernel.table.get(m.client().run("ask", "endless"))
+    other = m.client(pid=200, sid=200)
+    made = 0
+    for _ in range(60):
+        before = long.tokens_out
+        pid = other.run("say", "hi", params={"max_tokens": 20})
+        m.clock.run_until(lambda pid=pid: other.exited(pid) is not None)  # type: ignore[misc]
+        made += long.tokens_out - before
+    assert made == pytest.approx(60 * 20, rel=0.3)
+
+
+def test_who_is_nicer_sinks_sooner() -> None:
+    tasks = [Task(1, "a", 5), Task(2, "a", 0), Task(3, "a", -5)]
+    policy = queue(*tasks)
+    for task in tasks:
+        policy.charge(task, FIRST)
+    assert tasks[0].level > tasks[1].level > tasks[2].level == 0

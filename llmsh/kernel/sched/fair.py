@@ -44,14 +44,13 @@ class Fair(Sessions):
     def add(self, task: Task) -> None:
         """See Policy. The task's counter is raised to the minimum of those that are there."""
         line = self.line(task)
-        _raise(line)
-        task.vtime = max(task.vtime, line.floor)
+        task.vtime = max(task.vtime, _least(line))
         self.put(task, line)
 
     def lag(self, task: Task) -> float:
         """See Policy."""
         line = self.lines.get(task.group)
-        return max(0.0, task.vtime - line.floor) if line is not None else 0.0
+        return max(0.0, task.vtime - _least(line)) if line is not None else 0.0
 
     def join(self, task: Task, lag: float) -> None:
         """See Policy: tasks' counters of two cores have nothing in common but their differences."""
@@ -72,7 +71,7 @@ class Fair(Sessions):
         if line is not None:
             if task in line.tasks:
                 line.tasks.put(task, self.key(task))
-            _raise(line)
+            _least(line)
         self.grant(task, cost)
 
     def holds(self, task: Task) -> bool:
@@ -87,8 +86,9 @@ class Fair(Sessions):
         """See Policy: that token is all it gets."""
 
 
-def _raise(line: Line) -> None:
-    """The least counter that there is: newcomers begin there."""
-    task = line.tasks.first()
-    if task is not None:
-        line.floor = max(line.floor, task.vtime)
+def _least(line: Line) -> float:
+    """The least counter of those that are there, as far as it was ever known."""
+    task, least = line.tasks.first(), line.floors.get(0, 0.0)
+    if task is not None and task.vtime > least:
+        least = line.floors[0] = task.vtime
+    return least

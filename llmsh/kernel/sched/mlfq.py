@@ -4,10 +4,9 @@ Sheng et al., "Fairness in Serving Large Language Models" (OSDI 2024) between se
 
 How long an answer will be is not known, but the prompt is: a task joins at the first level whose
 quantum covers its prefill, so that a long prompt does not hold up short ones on its way down. Who has
-used up a level's quantum sinks by one, the sooner the nicer it is; who has starved comes back to the first.
+used up a level's quantum sinks by one, the sooner the nicer it is; who has starved comes back to the first. In
+a level there are shares by nice: all that run for long meet in the last.
 """
-
-import itertools
 
 from llmsh.kernel.sched.policy import Task
 from llmsh.kernel.sched.sessions import Sessions
@@ -15,7 +14,6 @@ from llmsh.kernel.sched.sessions import Sessions
 LEVELS = 8
 FIRST = 32.0
 """Service of the first level, in tokens; each further level has twice as much."""
-_arrivals = itertools.count(1)
 
 
 def quantum(level: int) -> float:
@@ -29,31 +27,35 @@ def level_of(ahead: float) -> int:
 
 
 class Mlfq(Sessions):
-    """Levels within a session, first come first served in each; a level waits while one above it has somebody."""
+    """Levels within a session, fair shares in each; a level waits while one above it has somebody."""
 
     name = "mlfq"
     yields = False
     strict = True
 
     def key(self, task: Task) -> tuple[int, float]:
-        """By level, then in the order in which they came to it."""
+        """By level, there who has had least for its weight."""
         return (task.level, task.vtime)
 
     def add(self, task: Task) -> None:
         """See Policy. A task with input to compute is a new job; one without goes on where it was."""
-        if task.ahead > 0 or not task.vtime:
-            task.level, task.served = level_of(task.ahead), 0.0
+        if task.ahead > 0:
+            task.level, task.served, task.vtime = level_of(task.ahead), 0.0, 0.0
             task.ahead = 0.0
-        self._arrive(task)
-        self.put(task, self.line(task))
+        line = self.line(task)
+        task.vtime = max(task.vtime, line.floors.get(task.level, 0.0))
+        self.put(task, line)
 
     def lag(self, task: Task) -> float:
         """See Policy."""
-        return 0.0
+        line = self.lines.get(task.group)
+        return max(0.0, task.vtime - line.floors.get(task.level, 0.0)) if line is not None else 0.0
 
     def join(self, task: Task, lag: float) -> None:
-        """See Policy: levels are the same on every core."""
-        self.put(task, self.line(task))
+        """See Policy: levels are the same on every core, counters have nothing in common but their differences."""
+        line = self.line(task)
+        task.vtime = line.floors.get(task.level, 0.0) + lag
+        self.put(task, line)
 
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
@@ -61,18 +63,22 @@ class Mlfq(Sessions):
 
     def charge(self, task: Task, cost: float) -> None:
         """See Policy: demotion by attained service, the sooner the nicer it is."""
-        self.grant(task, cost)
+        line = self.lines.get(task.group)
+        if line is not None and cost > 0:
+            # Who comes begins behind those that have just been served, so that who is nearly done stays before them.
+            line.floors[task.level] = max(task.vtime + cost, line.floors.get(task.level, 0.0))
+        task.vtime += cost / task.weight
         task.served += cost / task.weight
-        if task.served < quantum(task.level) or task.level == LEVELS - 1:
-            return
+        level = task.level
         while task.level < LEVELS - 1 and task.served >= quantum(task.level):
             task.served -= quantum(task.level)
             task.level += 1
-        self._arrive(task)
+        self._place(task, anew=task.level != level)
+        self.grant(task, cost)
 
     def holds(self, task: Task) -> bool:
-        """See Policy: the others of its session have their turns; those of one that had more have not."""
-        return len(self.lines[task.group].tasks) == 1
+        """See Policy: its turn comes first."""
+        return True
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whoever is of a lower level than another of its session."""
@@ -81,11 +87,11 @@ class Mlfq(Sessions):
     def starved(self, task: Task) -> None:
         """See Policy: promotion."""
         task.level, task.served = 0, 0.0
-        self._arrive(task)
+        self._place(task, anew=True)
 
-    def _arrive(self, task: Task) -> None:
-        """At the end of its level."""
-        task.vtime = float(next(_arrivals))
+    def _place(self, task: Task, *, anew: bool) -> None:
         line = self.lines.get(task.group)
+        if anew:
+            task.vtime = line.floors.get(task.level, 0.0) if line is not None else 0.0
         if line is not None and task in line.tasks:
             line.tasks.put(task, self.key(task))

@@ -16,15 +16,15 @@ _numbers = itertools.count(1)
 class Line:
     """The tasks of one session on this core."""
 
-    __slots__ = ("floor", "ident", "parked", "tasks")
+    __slots__ = ("floors", "ident", "parked", "tasks")
 
     def __init__(self) -> None:
         self.ident = next(_numbers)
         self.tasks: Order[tuple[int, float], Task] = Order()
         self.parked = 0
         """Tasks that are left out for a while."""
-        self.floor = 0.0
-        """Of fair: the least counter of its tasks, as far as it was ever known: where a newcomer begins."""
+        self.floors: dict[int, float] = {}
+        """By level, if there are any: the counter at which a newcomer begins."""
 
     @property
     def present(self) -> bool:
