@@ -27,7 +27,7 @@ LOG_LEAST = 32
 
 
 class Party:
-    """The base of a host."""
+    """What a host and its engine's life cycle (lifecycle.py) build on."""
 
     cores: dict[int, Core]
     facts: Ready

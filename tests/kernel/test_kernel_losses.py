@@ -10,7 +10,7 @@ import pytest
 from llmsh.abi import lease
 from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.host import STARTS_MAX
+from llmsh.kernel.lifecycle import STARTS_MAX
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import End, Job, end_of, undisturbed
