@@ -52,10 +52,6 @@ class Variables:
         """Refuse every later assignment."""
         self._readonly.add(name)
 
-    def is_exported(self, name: str) -> bool:
-        """Whether commands see it."""
-        return name in self._exported
-
     def names(self) -> list[str]:
         """All names that have a value, sorted."""
         return sorted(self._values)
