@@ -1,18 +1,8 @@
 """cd: of the shell, which has it built in; outside it says so. See cd(1)."""
 
-from llmsh.abi.errors import Error
 from llmsh.lib.command import Command
-from llmsh.lib.options import parse
+from llmsh.lib.shellcommand import NOTES, outside
 
-COMMAND = Command(
-    "cd",
-    "change the working folder of the shell",
-    ("[FOLDER]",),
-    notes="It acts on the shell itself, so only the shell (`llmsh`) can do it.",
-)
+COMMAND = Command("cd", "change the working folder of the shell", ("[FOLDER]",), notes=NOTES)
 
-
-def main(argv: list[str]) -> int:
-    """Refuse: another process's shell is out of reach."""
-    parse(COMMAND, argv)
-    raise Error("ENOTSUP", "only the shell can do this; start it with `llmsh`")
+main = outside(COMMAND)
