@@ -1,7 +1,5 @@
 """fg: continue a job and stand for it: print what it writes, pass signals on, end as it ends. See fg(1)."""
 
-import select
-
 from llmsh.abi import signals
 from llmsh.abi.errors import Error
 from llmsh.abi.light import signal
@@ -10,6 +8,7 @@ from llmsh.lib.catch import Catcher
 from llmsh.lib.command import Command
 from llmsh.lib.conn import Connection
 from llmsh.lib.options import Usage, parse
+from llmsh.lib.poll import readable
 
 COMMAND = Command(
     "fg",
@@ -69,7 +68,7 @@ def _stand(conn: Connection, job: jobs.Job) -> leave.Ending:
             ending = follower.read()
             if ending is not None:
                 return ending
-            ready = select.select([conn.fileno(), caught.fileno()], [], [])[0]
+            ready = readable(conn.fileno(), caught.fileno())
             for number in caught.read():
                 conn.post("kill", pid=-job.pgid, sig=number)
                 if number == signal.SIGTSTP:

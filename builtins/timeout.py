@@ -1,7 +1,6 @@
 """timeout: run a command, an agent or a program, for a limited time. See timeout(1)."""
 
 import os
-import select
 import time
 
 from llmsh.abi import signals
@@ -11,6 +10,7 @@ from llmsh.lib.catch import Catcher
 from llmsh.lib.command import Command, flag, takes
 from llmsh.lib.leave import Ending, die_by, leave
 from llmsh.lib.options import Usage, parse, seconds
+from llmsh.lib.poll import readable
 
 COMMAND = Command(
     "timeout",
@@ -50,7 +50,7 @@ def _ended(pidfd: int, caught: Catcher, until: float) -> bool:
         left = None if until == float("inf") else until - time.monotonic()
         if left is not None and left <= 0:
             return False
-        ready = select.select([pidfd, caught.fileno()], [], [], left)[0]
+        ready = readable(pidfd, caught.fileno(), seconds=left)
         if pidfd in ready:
             return True
         for number in caught.read():

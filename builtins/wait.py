@@ -1,6 +1,5 @@
 """wait: wait for agents to end and pass their status on, from any shell, also later. See wait(1)."""
 
-import select
 import time
 
 from llmsh.abi.errors import Error
@@ -11,6 +10,7 @@ from llmsh.lib.conn import Connection
 from llmsh.lib.forms import record
 from llmsh.lib.leave import ending_of
 from llmsh.lib.options import Usage, parse
+from llmsh.lib.poll import readable
 
 COMMAND = Command(
     "wait",
@@ -43,9 +43,10 @@ def _next(conn: Connection, asked: dict[int, int], until: float) -> tuple[int, d
                 del asked[pid]
                 return pid, reply[0]
         left = max(0.0, until - time.monotonic()) if until else None
-        if left is not None and not select.select([conn], [], [], left)[0]:
+        came = left is None or readable(conn.fileno(), seconds=left)
+        if not came and time.monotonic() >= until:
             raise Error("ETIMEDOUT", "timed out")
-        if not conn.pump():
+        if came and not conn.pump():
             raise Error("EHOSTDOWN", "the daemon went away")
 
 

@@ -4,7 +4,6 @@ It knows frames and names of calls. What a call means is calls.py's; who starts 
 """
 
 import os
-import select
 import struct
 
 from llmsh.abi import paths
@@ -14,6 +13,7 @@ from llmsh.abi.limits import SOCKET_PATH_MAX
 from llmsh.abi.version import BUILD, MAJOR, MINOR
 from llmsh.abi.wire import Decoder, Frame, Head, encode
 from llmsh.lib import runtime
+from llmsh.lib.poll import readable
 
 _RECEIVE = 1 << 16
 _F_SETSIG = 10
@@ -99,7 +99,7 @@ class Connection:
 
     def waiting(self) -> bool:
         """Whether something has come that nobody has received."""
-        return bool(select.select([self._sock.fileno()], [], [], 0)[0])
+        return bool(readable(self.fileno(), seconds=0))
 
     def alarm(self, number: int) -> None:
         """Have the machine send us this signal when something comes; 0 ends that. Source: fcntl(2)."""

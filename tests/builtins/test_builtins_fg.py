@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import WORDS, environment, llmsh, refused
+from tests.support.crowd import crowded_llmsh
 from tests.support.endless import WITHOUT_END
 
 pytestmark = pytest.mark.usefixtures("shared")
@@ -48,6 +49,14 @@ def test_signals_are_passed_on() -> None:
         follower.stdout.read()
     assert follower.returncode == -signal.SIGTERM
     assert llmsh("wait", pid).returncode == 128 + signal.SIGTERM
+
+
+def test_many_open_files_are_no_matter() -> None:
+    pid = llmsh("run", "-d", "--max-tokens", "60", "--ignore-eos", "ask", "x").stdout.strip()
+    llmsh("kill", "-STOP", pid)
+    status, out, err = crowded_llmsh("fg", pid)
+    assert (status, err) == (0, "")
+    assert len(out) > len("ask x\n")
 
 
 def test_what_is_no_job() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import llmsh, refused
+from tests.support.crowd import crowded_llmsh
 from tests.support.endless import WITHOUT_END
 
 
@@ -37,6 +38,13 @@ def test_agents() -> None:
 def test_statuses(xdg: Path, argv: tuple[str, ...], status: int) -> None:
     done = llmsh("timeout", *argv)
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_many_open_files_and_long_times_are_no_matter(xdg: Path) -> None:
+    assert crowded_llmsh("timeout", "60", "sh", "-c", "exit 3") == (3, "", "")
+    assert crowded_llmsh("timeout", "0.05", "sleep", "60") == (124, "", "")
+    done = llmsh("timeout", "1000d", "true")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_options_end_at_the_command(xdg: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import NO_SPACE, WORDS, environment, into_full, llmsh, refused
+from tests.support.crowd import crowded_llmsh
 from tests.support.daemon import Daemon
 from tests.support.endless import WITHOUT_END, Endless
 
@@ -70,6 +71,17 @@ def test_who_is_nobody_is_127() -> None:
     foreign = llmsh("wait", str(os.getpid()))
     assert (foreign.returncode, foreign.stderr) == (127, f"wait: {os.getpid()}: not a child of this shell\n")
     assert llmsh("wait").returncode == 0, "no children, none to wait for"
+
+
+@pytest.mark.usefixtures("shared")
+def test_many_open_files_and_long_times_are_no_matter() -> None:
+    with Endless() as slow:
+        pid = str(slow.pid)
+        assert crowded_llmsh("wait", "--timeout", "0.05", pid) == (124, "", "wait: timed out\n")
+        llmsh("kill", "-KILL", pid)
+        assert crowded_llmsh("wait", "--timeout", "60", pid) == (137, "", "")
+        assert llmsh("wait", "--timeout", "1000d", pid).returncode == 137
+        assert slow.drained() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("argv", [("x",), ("--", "-5000000"), ("-q",), ("--timeout", "x", "1"), ("--timeout",)])
