@@ -16,7 +16,8 @@ COMMAND = Command(
     ("status [--json]", "start", "stop [--grace SECONDS]", "restart [--grace SECONDS]"),
     (JSON, takes("--grace", value="SECONDS", kind="seconds", help="from TERM to KILL for every process (2)")),
     choices=("status", "start", "stop", "restart"),
-    notes="status ends with 3 when no daemon runs. Other commands start one by themselves when they need it.",
+    notes="When no daemon runs, status ends with 3, and stop with 0 and a line on standard error: what was asked for "
+    "is so. Other commands start one by themselves when they need it.",
 )
 
 NOT_RUNNING = 3
@@ -91,7 +92,7 @@ def main(argv: list[str]) -> int:
     if verb == "status":
         return _status(given.flag("json"))
     if verb in ("stop", "restart") and not _stop(grace) and verb == "stop":
-        term.complain("daemon", "llmshd is not running")
+        term.complain("daemon", "llmshd is not running")  # and 0, as LSB has it of a service that is down
     if verb in ("start", "restart"):
         spawn.connect()
     return 0

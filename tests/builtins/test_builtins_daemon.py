@@ -41,8 +41,12 @@ def test_start_restart_and_stop() -> None:
     assert llmsh("daemon", "stop").returncode == 0
     gone = llmsh("daemon", "status")
     assert (gone.returncode, gone.stdout, gone.stderr) == (3, "llmshd is not running\n", "")
-    again = llmsh("daemon", "stop")
-    assert (again.returncode, again.stderr) == (0, "daemon: llmshd is not running\n")
+
+
+def test_stop_where_none_runs_is_done_and_says_so(xdg: Path) -> None:
+    done = llmsh("daemon", "stop")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "daemon: llmshd is not running\n")
+    assert llmsh("daemon", "status").returncode == 3, "nor has it started one"
 
 
 @pytest.mark.usefixtures("machine")
