@@ -155,7 +155,7 @@ class Interpreter:
                 f"{WARN}{self.process.agent}[{self.process.pid}]: a step of its program took {took * 1000:.0f} ms"
             )
 
-    # Effects. Each returns whether it has ended.
+    # Effects. Each returns whether it has ended, or can be retried at once.
 
     def _begin(self, effect: Effect) -> bool:
         if isinstance(effect, Read | Write):
@@ -208,7 +208,8 @@ class Interpreter:
         self.wait("tty" if self.process.image is not None and self.process.image.tty else "input")
         if file.on_read is not None:
             file.on_read(min(effect.max - len(partial), pipe.room))
-        return False
+        # A work queue gives at once what it has, and who is being stepped is not poked for it.
+        return bool(pipe.buffer) or pipe.eof
 
     def _got(self, data: bytes, eof: bool) -> bool:
         self.process.waiting = None
