@@ -228,24 +228,21 @@ class FakeDevice:
     def _deliver_to(self, index: int, message: lease.ToEngine) -> None:
         """Lay a message before a core; see to it that a turn comes, unless one will come anyway."""
         if isinstance(message, lease.Transfer) and not self.hung:
-            self._clock.call_later(0, partial(self._transfer, self.engine, message))
+            self._transfer(message)
             return
         place = self._places[index]
         place.inbox.append(message)
         if place.timer is None and not self.hung:
             place.timer = self._clock.call_later(0, partial(self._turn, index))
 
-    def _transfer(self, engine: FakeEngine | None, message: lease.Transfer) -> None:
-        """The disk waits for no step."""
-        if engine is None or engine is not self.engine or self.hung:
-            return
+    def _transfer(self, message: lease.Transfer) -> None:
+        """The disk waits for no step: what it is to move is taken as it is now, whatever follows."""
+        engine = self.engine
+        assert engine is not None  # nothing is delivered to none
         engine.take(message)
         (done,) = engine.said()
         assert isinstance(done, lease.Done)  # nothing else follows from it
-        if done.ms:
-            self._clock.call_later(done.ms / 1000, partial(self._transferred, engine, done))
-        else:
-            self._say(done)
+        self._clock.call_later(done.ms / 1000, partial(self._transferred, engine, done))
 
     def _transferred(self, engine: FakeEngine, done: lease.Done) -> None:
         if engine is self.engine and not self.hung:

@@ -62,7 +62,8 @@ class Core:
         if stream not in self.queue:
             self.port.interrupt()
             stream.task.since = self.port.now()
-            stream.task.ahead = self.sharing.ahead(stream) * self.port.input_cost
+            fresh = min(self.sharing.ahead(stream), max(0, len(stream) - 1 - stream.reached))  # again is not more
+            stream.task.ahead = fresh * self.port.input_cost
             self.queue.add(stream)
             self.port.changed()
 

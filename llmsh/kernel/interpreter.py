@@ -236,7 +236,7 @@ class Interpreter:
         if count < len(data):
             self.process.waiting = Write(effect.fd, data[count:])
             self.wait("pipe")
-            return False
+            return bool(file.room)  # the reader may have taken it all while it was being given
         self.process.waiting = None
         self.wait("")
         return True

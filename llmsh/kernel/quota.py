@@ -68,7 +68,7 @@ class Quota:
     def allow(self, core: Core, stream: Stream, need: Need) -> bool:
         """Whether the stream may have what it needs now; if not, others of the group leave for it."""
         self.enter(core, stream)
-        more = need.cells + self._shared(core, need)
+        more = self._more(core, need)
         short = self.used + more - self.cells
         if self._needier(core, stream):
             return short + self._claimed <= 0
@@ -86,19 +86,31 @@ class Quota:
             return False
         return self._homes[other].rank(other) <= core.rank(stream)
 
-    def _shared(self, core: Core, need: Need) -> int:
-        """Cells that others of the core have and that would count for this group, too."""
-        known, new = self._keepers(), 0
-        for each in _bases(need.donor) if isinstance(need.donor, Keeper) else ():
-            new += each.held if each not in known else 0
-        if isinstance(need.donor, Stream) and need.donor not in self._homes:
-            new += need.share
-        return new
+    def beside(self, donor: Holder, cells: int) -> bool:
+        """Whether so many cells may be had beside those of who gives part of them, and cannot leave meanwhile."""
+        return donor not in self._homes or cells <= self.cells
+
+    def _more(self, core: Core, need: Need) -> int:
+        """Cells that would count for this group then, too: its own, and those of keepers that no member is based on
+        yet. Of the last of these only what is shared counts: the rest is somebody else's, also if it has to be
+        loaded on the way."""
+        more, known, donor = need.cells, self._keepers(), need.donor
+        if isinstance(donor, Stream):
+            return more + (need.share if donor not in self._homes else 0)
+        share = need.share
+        for each in _bases(donor):
+            if each not in core.cells:
+                more -= each.image
+            if each not in known:
+                more += share - each.shared
+            share = each.shared
+        return more
 
     def _make_room(self, core: Core, stream: Stream, spared: set[Holder], short: int) -> None:
         mine = core.rank(stream)
         there = [(each, home) for each, home in self._there() if each is not stream and each not in spared]
-        others = [(each, home) for each, home in there if each not in home.queue or home.rank(each) > mine]
+        alone = stream.suspect  # it is tried, and nobody else runs before that is over
+        others = [(each, home) for each, home in there if alone or each not in home.queue or home.rank(each) > mine]
         self._clear(others, short, hurry=bool(stream.task.boost))
 
     def reclaim(self) -> None:

@@ -16,7 +16,7 @@ from llmsh.kernel.packing import Packing
 from llmsh.kernel.port import Port
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.sharing import Need, Sharing
-from llmsh.kernel.stream import Stream
+from llmsh.kernel.stream import SCORE, Stream
 from llmsh.kernel.tax import Tax
 
 
@@ -75,6 +75,8 @@ class Residence:
     def _admit(self, stream: Stream, need: Need) -> bool:
         """Of the core; if not, it claims that unless somebody needier claims already."""
         claimant, claimed = self.claimant, self.claimed
+        if self._scores(stream, need.cells):
+            return True
         if claimant is not None and claimant is not stream and self.core.rank(claimant) <= self.core.rank(stream):
             return not any(self._short(need.cells + claimed.cells, need.sequences + claimed.sequences))
         if not any(self._short(need.cells, need.sequences)):
@@ -126,11 +128,20 @@ class Residence:
         idle = [each for each in quiet if each not in core.queue]
         idle.sort(key=lambda each: (-each.oom, not each.client.away))
         mine = core.rank(stream)
-        busy = [each for each in quiet if each in core.queue and core.rank(each) > mine]
+        busy = [each for each in quiet if each in core.queue and core.rank(each) > mine and not self._scores(each)]
+        if stream.suspect:  # it is tried alone: nobody else runs before that is over
+            busy = [each for each in quiet if each in core.queue]
         for victim in idle + sorted(busy, key=lambda each: (each.oom, core.rank(each)), reverse=True):
             base = victim.base
             yield victim
             yield from self._unwanted(base, spared)
+
+    def _scores(self, stream: Stream, more: int = 0) -> bool:
+        """Whether it is one step from its end, with cells for that. It comes before every claim: a score makes no
+        tokens, so those who wait for scores would push each other out for ever."""
+        if stream.goal != SCORE or not stream.ready_to_score or stream not in self.core.cells:
+            return False
+        return not self._short(more or sum(map(len, stream.labels)), 0)[0]
 
     def _unwanted(self, keeper: Keeper | None, spared: set[Holder]) -> Iterator[Keeper]:
         """A keeper that nobody needs in the cells, and then what it is based on, if that is the same."""

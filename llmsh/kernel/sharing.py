@@ -103,7 +103,10 @@ class Sharing:
         ):
             same = min(same, donor.shared)
             donor = donor.base
-        if donor is None or same < BLOCK or upto - same + donor.computed > self.core.cells.capacity:
+        if donor is None or same < BLOCK:
+            return nobody
+        both = upto - same + donor.computed
+        if both > self.core.cells.capacity or not all(quota.beside(donor, both) for quota in stream.quotas):
             return nobody
         return donor, same, False
 

@@ -1,0 +1,17 @@
+"""Random games: whatever users, limits, policies and dying engines do together, everybody comes to an end."""
+
+import os
+
+import pytest
+
+from tests.support.game import Game
+
+GAMES = 100
+FIRST = 1000 * int(os.environ.get("LLMSH_SEED", "1"))
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + GAMES))
+def test_everybody_comes_to_an_end(seed: int) -> None:
+    game = Game(seed)
+    game.play()
+    game.finish()
