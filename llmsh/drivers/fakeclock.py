@@ -90,7 +90,7 @@ class FakeClock:
             pass
         self._now = until
 
-    def run_until(self, done: Callable[[], bool], seconds: float = 3600.0) -> None:
+    def run_until(self, done: Callable[[], object], seconds: float = 3600.0) -> None:
         """Go on, one call at a time, until `done()`. AssertionError when it is not by then."""
         until = self._now + seconds
         while not done():

@@ -10,7 +10,7 @@ class Settings:
     """Each field is a key of llmshd.toml; times in seconds, sizes in bytes or tokens."""
 
     model: str = "smollm2"
-    policy: str = "fair"
+    policy: str = "mlfq"
     batch: int = 0
     """Sequences in one step of a core; 0: as many as the rates say, 16 before there are any."""
     cores: int = 0

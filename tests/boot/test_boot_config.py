@@ -37,7 +37,7 @@ def test_the_usual_file_is_read(xdg: Path) -> None:
         ("cells = true", r":1: cells: expected a whole number"),
         ("batch = 1000", r":1: batch: expected a whole number from 0 to 256$"),
         ("model = 1", r":1: model: expected text$"),
-        ('policy = "best"', r":1: policy: expected one of fair, deadline, fcfs"),
+        ('policy = "best"', r":1: policy: expected one of mlfq, fair, deadline"),
         ("starvation_s = nan", r":1: starvation_s: expected a number"),
         ("[cells]\na = 1", r":1: cells: expected a whole number"),
         ("cells = ", r"llmshd.toml:1: "),

@@ -7,7 +7,7 @@ import pytest
 from tests.support.client import llmsh
 from tests.support.endless import WITHOUT_END
 
-POLICIES = ["fair", "deadline", "fcfs", "mlfq", "rr"]
+POLICIES = ["mlfq", "fair", "deadline", "fcfs", "rr"]
 
 
 def test_an_empty_machine_has_no_policy_and_stays_empty(xdg: object) -> None:
@@ -19,7 +19,7 @@ def test_an_empty_machine_has_no_policy_and_stays_empty(xdg: object) -> None:
 @pytest.mark.usefixtures("daemon")
 def test_the_policy_is_shown_and_changed_while_somebody_runs() -> None:
     pid = llmsh("run", "-d", *WITHOUT_END, "ask", "go on").stdout.strip()
-    assert llmsh("sched").stdout == "* fair\n  deadline\n  fcfs\n  mlfq\n  rr\n"
+    assert llmsh("sched").stdout == "* mlfq\n  fair\n  deadline\n  fcfs\n  rr\n"
     for policy in POLICIES[::-1]:
         assert (llmsh("sched", policy).returncode, llmsh("sched", policy).stdout) == (0, "")
         assert json.loads(llmsh("sched", "--json").stdout) == {
@@ -29,7 +29,7 @@ def test_the_policy_is_shown_and_changed_while_somebody_runs() -> None:
         }
     told = llmsh("dmesg", "-t").stdout.splitlines()
     assert [line for line in told if line.startswith("policy ")] == [
-        f"policy {new} in place of {old}" for old, new in zip(["fair", *POLICIES[::-1]], POLICIES[::-1], strict=False)
+        f"policy {new} in place of {old}" for old, new in zip(["mlfq", *POLICIES[::-1]], POLICIES[::-1], strict=False)
     ]
     before, after = (json.loads(llmsh("ps", "-p", pid, "--json").stdout)["tokens_out"] for _ in range(2))
     assert after >= before > 0
@@ -40,5 +40,5 @@ def test_the_policy_is_shown_and_changed_while_somebody_runs() -> None:
 def test_what_is_no_policy_is_one_line() -> None:
     done = llmsh("sched", "lottery")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "sched: lottery: no such policy; there are fair, deadline, fcfs, mlfq, rr\n"
+    assert done.stderr == "sched: lottery: no such policy; there are mlfq, fair, deadline, fcfs, rr\n"
     assert llmsh("sched", "fair", "rr").returncode == 2

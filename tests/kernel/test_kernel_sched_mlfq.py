@@ -1,5 +1,7 @@
 """The multi-level feedback queue: skip-join, demotion, promotion, and no convoy behind a long prompt."""
 
+from functools import partial
+
 import pytest
 
 from llmsh.drivers.fakecore import Options
@@ -177,7 +179,7 @@ def test_sessions_share_whatever_their_levels_are() -> None:
     for _ in range(60):
         before = long.tokens_out
         pid = other.run("say", "hi", params={"max_tokens": 20})
-        m.clock.run_until(lambda pid=pid: other.exited(pid) is not None)  # type: ignore[misc]
+        m.clock.run_until(partial(other.exited, pid))
         made += long.tokens_out - before
     assert made == pytest.approx(60 * 20, rel=0.3)
 

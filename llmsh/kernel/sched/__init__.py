@@ -11,10 +11,10 @@ from llmsh.kernel.sched.policy import Goal, Policy, Task
 from llmsh.kernel.sched.rr import Rr
 
 POLICIES: dict[str, Callable[[Ledger], Policy]] = {
+    "mlfq": Mlfq,
     "fair": Fair,
     "deadline": Deadline,
     "fcfs": lambda ledger: Fcfs(),
-    "mlfq": Mlfq,
     "rr": lambda ledger: Rr(),
 }
 """Every policy by name, for one core of the device that the ledger is of; the first is the default."""
