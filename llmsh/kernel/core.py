@@ -134,7 +134,7 @@ class Core:
         self.precedence.begin()
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
-            if self.precedence.holds(queue, stream):
+            if self.precedence.holds(queue, stream) or queue.waits(task):
                 break
             verdict = self._serve(stream)
             if stream.leased:

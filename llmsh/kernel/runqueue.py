@@ -124,7 +124,7 @@ class RunQueue:
                 self.policy.add(stream.task)
 
     def _anew(self, task: Task) -> None:
-        task.vtime = task.served = 0.0
+        task.vtime = task.served = task.had = task.work = 0.0
         task.level, task.era = 0, self._era
 
     def rank(self, stream: Stream) -> tuple[float, ...]:

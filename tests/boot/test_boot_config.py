@@ -24,7 +24,7 @@ def test_the_usual_file_is_read(xdg: Path) -> None:
     (xdg / "config" / "llmsh").mkdir()
     (xdg / "config" / "llmsh" / "llmshd.toml").write_text('model = "fake"\nidle_exit_s = 5\ncells = 512\n')
     found = read()
-    assert (found.model, found.idle_exit_s, found.cells, found.policy) == ("fake", 5.0, 512, "fair")
+    assert (found.model, found.idle_exit_s, found.cells, found.policy) == ("fake", 5.0, 512, "mlfq")
     assert type(found.idle_exit_s) is float
 
 

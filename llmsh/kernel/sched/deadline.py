@@ -88,6 +88,10 @@ class Deadline:
         """See Policy: its turn comes first."""
         return True
 
+    def waits(self, task: Task) -> bool:
+        """See Policy."""
+        return False
+
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whose goal comes first."""
         return task.goal is not None and self.rank(task) < self.rank(other)

@@ -19,7 +19,8 @@ is given back of leases that ended early, s q / wj at most. So vi - vj is never 
 s q / wj, nor, by the same words, below the negative of this with i and j exchanged; within the time it
 changes by no more than the sum of the two. Service is what was granted less what is still out, which is
 between 0 and s q: twice s q / w more. The paper's 2 max(wp Linput, wq M) is the case of one token at a time
-(q = 1, nothing out) with M the batch. Two tasks of one session are as two sessions with s = 1.
+(q = 1, nothing out) with M the batch. Two tasks of one session are as two sessions with s = 1, and
+may be SLACK (sessions.py) further apart.
 
 It holds while cells suffice for both; a first place for who waited too long, or before the time of a foreground,
 is not in it. A session with tasks on some cores only is the first on these while it is behind: beside one process,
@@ -73,10 +74,6 @@ class Fair(Sessions):
                 line.tasks.put(task, self.key(task))
             _least(line)
         self.grant(task, cost)
-
-    def holds(self, task: Task) -> bool:
-        """See Policy: its turn comes first."""
-        return True
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: who is behind is next when a lease ends."""

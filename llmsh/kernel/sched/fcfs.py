@@ -65,6 +65,10 @@ class Fcfs:
         """See Policy: there is room for all who come."""
         return False
 
+    def waits(self, task: Task) -> bool:
+        """See Policy."""
+        return False
+
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: who came first runs until it blocks."""
         return False

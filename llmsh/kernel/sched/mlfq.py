@@ -26,6 +26,15 @@ def level_of(ahead: float) -> int:
     return next((level for level in range(LEVELS - 1) if quantum(level) >= ahead), LEVELS - 1)
 
 
+MUCH = 1.5
+"""By how much a job must be larger than another, as far as is known, to wait for it."""
+
+
+def _size(task: Task) -> float:
+    """Tokens of a job that are known of: those of its input, and those that it had."""
+    return max(1.0, task.work, task.had)
+
+
 class Mlfq(Sessions):
     """Levels within a session, fair shares in each; a level waits while one above it has somebody."""
 
@@ -41,7 +50,7 @@ class Mlfq(Sessions):
         """See Policy. A task with input to compute is a new job; one without goes on where it was."""
         if task.ahead > 0:
             task.level, task.served, task.vtime = level_of(task.ahead), 0.0, 0.0
-            task.ahead = 0.0
+            task.work, task.had, task.ahead = task.ahead, 0.0, 0.0
         line = self.line(task)
         task.vtime = max(task.vtime, line.floors.get(task.level, 0.0))
         self.put(task, line)
@@ -69,6 +78,7 @@ class Mlfq(Sessions):
             line.floors[task.level] = max(task.vtime + cost, line.floors.get(task.level, 0.0))
         task.vtime += cost / task.weight
         task.served += cost / task.weight
+        task.had += cost
         level = task.level
         while task.level < LEVELS - 1 and task.served >= quantum(task.level):
             task.served -= quantum(task.level)
@@ -76,13 +86,10 @@ class Mlfq(Sessions):
         self._place(task, anew=task.level != level)
         self.grant(task, cost)
 
-    def holds(self, task: Task) -> bool:
-        """See Policy: its turn comes first."""
-        return True
-
     def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: whoever is of a lower level than another of its session."""
-        return task.group == other.group and task.level < other.level
+        """See Policy: whoever is above another of its session, and a much smaller job as far as is known: of those that
+        go side by side none stops because it sinks first."""
+        return task.group == other.group and task.level < other.level and _size(other) >= MUCH * _size(task)
 
     def starved(self, task: Task) -> None:
         """See Policy: promotion."""

@@ -39,6 +39,7 @@ class Task:
         "foreground",
         "goal",
         "group",
+        "had",
         "ident",
         "level",
         "nice",
@@ -46,6 +47,7 @@ class Task:
         "since",
         "urgent",
         "vtime",
+        "work",
     )
 
     def __init__(self, ident: int, group: str, nice: int = 0) -> None:
@@ -67,7 +69,7 @@ class Task:
         """Its place among those who come before everybody, as long as it has a boost; 0 for none yet."""
         # Set by the policy.
         self.arrival = self.level = 0
-        self.vtime = self.served = 0.0
+        self.vtime = self.served = self.had = self.work = 0.0
 
     @property
     def weight(self) -> float:
@@ -113,6 +115,9 @@ class Policy(Protocol):
 
     def holds(self, task: Task) -> bool:
         """Whether a task that has all the lease it can use holds back those behind it until their turn comes."""
+
+    def waits(self, task: Task) -> bool:
+        """Whether a task has had too much to run beside those for whom `holds` was asked in this plan."""
 
     def preempts(self, task: Task, other: Task) -> bool:
         """Whether a task without a seat takes that of another, whose lease ends now."""

@@ -70,6 +70,10 @@ class Rr:
         """See Policy: its turn is not over."""
         return True
 
+    def waits(self, task: Task) -> bool:
+        """See Policy."""
+        return False
+
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: a turn is a turn."""
         return False

@@ -10,6 +10,9 @@ from llmsh.kernel.sched.ledger import KEPT, Ledger
 from llmsh.kernel.sched.order import Order
 from llmsh.kernel.sched.policy import FOREGROUND, Task
 
+SLACK = 32.0
+"""Tokens that a task may be ahead of another of its session and still run beside it: steps of few rows, made so that
+the last may catch up with the first, are what all pay for."""
 _numbers = itertools.count(1)
 
 
@@ -44,6 +47,8 @@ class Sessions:
         self._order: Order[float, Line] = Order()
         """Sessions with a task that can run here."""
         self._count = 0
+        self._served: Task | None = None
+        """In a plan, who comes first and has all the lease it can use."""
         self._many = KEPT
         """So many sessions are looked through for idle ones when there is one more."""
 
@@ -80,6 +85,20 @@ class Sessions:
         line = self._order.first()
         return line.tasks.first() if line is not None else None
 
+    def holds(self, task: Task) -> bool:
+        """See Policy: only those who are further ahead, see `waits`."""
+        self._served = self._served or task
+        return False
+
+    def waits(self, task: Task) -> bool:
+        """See Policy: of another session, who had more; of the same, who had much more."""
+        first = self._served
+        if first is None:
+            return False
+        if first.group != task.group:
+            return self.ledger.granted[first.group] < self.ledger.granted[task.group]
+        return first.level == task.level and task.vtime > first.vtime + SLACK
+
     def lead(self, task: Task, session: str) -> float:
         """See Policy."""
         return self.ledger.used[task.group] - self.ledger.used[session]
@@ -97,6 +116,7 @@ class Sessions:
 
     def unpark(self, task: Task) -> None:
         """See Policy."""
+        self._served = None
         line = self.lines[task.group]
         line.parked -= task not in line.tasks
         self.put(task, line)

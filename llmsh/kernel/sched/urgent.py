@@ -74,6 +74,10 @@ class Urgent:
         """See Policy: all are."""
         return False
 
+    def waits(self, task: Task) -> bool:
+        """See Policy."""
+        return False
+
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: nobody: beside the foreground it is turns.py that says when."""
         return False
