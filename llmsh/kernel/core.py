@@ -132,6 +132,7 @@ class Core:
     def _deal(self, queue: Policy) -> None:
         """Serve who deserves it, one after the other, until the first who has to wait for its turn."""
         self.precedence.begin()
+        queue.begin()
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
             if self.precedence.holds(queue, stream) or queue.waits(task):

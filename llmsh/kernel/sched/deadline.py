@@ -65,6 +65,9 @@ class Deadline:
         else:
             self._rest.join(task, lag)
 
+    def begin(self) -> None:
+        """See Policy."""
+
     def pick(self) -> Task | None:
         """See Policy."""
         return self._goals.first() or self._rest.pick()

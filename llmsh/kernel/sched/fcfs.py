@@ -46,6 +46,9 @@ class Fcfs:
         """See Policy."""
         self.add(task)
 
+    def begin(self) -> None:
+        """See Policy."""
+
     def pick(self) -> Task | None:
         """See Policy."""
         return self._order.first()

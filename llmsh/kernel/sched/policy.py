@@ -101,6 +101,9 @@ class Policy(Protocol):
     def join(self, task: Task, lag: float) -> None:
         """A runnable task comes from another core, where it was so far ahead."""
 
+    def begin(self) -> None:
+        """A plan begins."""
+
     def pick(self) -> Task | None:
         """The task that deserves the next tokens most; changes nothing."""
 

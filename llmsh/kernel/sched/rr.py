@@ -46,6 +46,9 @@ class Rr:
         """See Policy: it keeps its turn."""
         self._order.put(task, task.vtime)
 
+    def begin(self) -> None:
+        """See Policy."""
+
     def pick(self) -> Task | None:
         """See Policy."""
         return self._order.first()

@@ -85,6 +85,10 @@ class Sessions:
         line = self._order.first()
         return line.tasks.first() if line is not None else None
 
+    def begin(self) -> None:
+        """See Policy."""
+        self._served = None
+
     def holds(self, task: Task) -> bool:
         """See Policy: only those who are further ahead, see `waits`."""
         self._served = self._served or task
@@ -116,7 +120,6 @@ class Sessions:
 
     def unpark(self, task: Task) -> None:
         """See Policy."""
-        self._served = None
         line = self.lines[task.group]
         line.parked -= task not in line.tasks
         self.put(task, line)

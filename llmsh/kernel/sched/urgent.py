@@ -48,6 +48,9 @@ class Urgent:
         """See Policy."""
         self.add(task)
 
+    def begin(self) -> None:
+        """See Policy."""
+
     def pick(self) -> Task | None:
         """See Policy."""
         return self._persons.first() or self._waiting.first()
