@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from llmsh.kernel.proc import Process
 from llmsh.kernel.quota import Quota
+from llmsh.kernel.stream import SCORE
 
 if TYPE_CHECKING:
     from llmsh.kernel.kernel import Kernel
@@ -57,7 +58,8 @@ class Quotas:
             for quota in quotas:
                 quota.enter(process.host.core(stream), stream)
         bound = self.bound(process)
-        if bound and len(stream) >= bound:
+        more = sum(map(len, stream.labels)) if stream.goal == SCORE else 1
+        if bound and len(stream) + more > bound:
             self._kernel.leave(process, 1, f"context of {len(stream)} tokens, its group may have {bound} cells: ENOMEM")
         elif bound and stream.answer is not None:
             stream.answer.end = min(stream.answer.end, bound)

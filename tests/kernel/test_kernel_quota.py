@@ -220,3 +220,19 @@ def test_a_claim_of_the_group_ends_with_the_engine(moment: int) -> None:
         m.clock.step()
     m.device.crash("killed by signal 6")
     finish(client, pids)
+
+
+def test_a_limit_too_low_for_labels_that_wait_ends_who_waits_for_their_scores() -> None:
+    """Alone it could never have the cells for them."""
+    m = machine()
+    client = m.client()
+    first = client.run("ask", "a" * 200, params={"max_tokens": 400, "ignore_eos": True, "group_cells": 700})
+    m.clock.run_until(lambda: m.kernel.table.get(first).tokens_out > 200)
+    waits = client.run("sort", "b" * 200, pgid=first)
+    stream = m.kernel.table.get(waits).stream
+    assert stream is not None
+    m.clock.run_until(lambda: bool(stream.labels))
+    client.call("limit", pid=first, group=len(stream) + 10)
+    m.clock.run_until(lambda: client.exited(waits) is not None, 60)
+    assert client.ends[waits]["status"] == 1
+    assert "ENOMEM" in client.ends[waits]["reason"]
