@@ -9,7 +9,7 @@ a level there are shares by nice: all that run for long meet in the last.
 """
 
 from llmsh.kernel.sched.policy import Task
-from llmsh.kernel.sched.sessions import Sessions
+from llmsh.kernel.sched.sessions import SLACK, Sessions
 
 LEVELS = 8
 FIRST = 32.0
@@ -31,7 +31,7 @@ MUCH = 1.5
 
 
 def _size(task: Task) -> float:
-    """Tokens of a job that are known of: those of its input, and those that it had."""
+    """Tokens of a job that are known of: those of its input, or those that it had for its weight."""
     return max(1.0, task.work, task.had)
 
 
@@ -78,13 +78,20 @@ class Mlfq(Sessions):
             line.floors[task.level] = max(task.vtime + cost, line.floors.get(task.level, 0.0))
         task.vtime += cost / task.weight
         task.served += cost / task.weight
-        task.had += cost
+        task.had += cost / task.weight
         level = task.level
         while task.level < LEVELS - 1 and task.served >= quantum(task.level):
             task.served -= quantum(task.level)
             task.level += 1
         self._place(task, anew=task.level != level)
         self.grant(task, cost)
+
+    def waits(self, task: Task) -> bool:
+        """See Policy: of another level, who is nicer and had more for its weight."""
+        first = self._served
+        if first is not None and first.group == task.group and first.level != task.level:
+            return task.weight < first.weight and task.had > first.had + SLACK
+        return super().waits(task)
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whoever is above another of its session, and a much smaller job as far as is known: of those that

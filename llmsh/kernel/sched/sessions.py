@@ -5,6 +5,7 @@ The session whose counter (ledger.py) is lowest is served first. O(log n) a pick
 """
 
 import itertools
+from abc import ABC, abstractmethod
 
 from llmsh.kernel.sched.ledger import KEPT, Ledger
 from llmsh.kernel.sched.order import Order
@@ -35,7 +36,7 @@ class Line:
         return bool(len(self.tasks) or self.parked)
 
 
-class Sessions:
+class Sessions(ABC):
     """Fair queueing of tokens over sessions; `key` puts the tasks of one in order, the least first."""
 
     sessions = True
@@ -55,9 +56,9 @@ class Sessions:
     def __len__(self) -> int:
         return self._count
 
+    @abstractmethod
     def key(self, task: Task) -> tuple[int, float]:
         """A task's place in its session."""
-        raise NotImplementedError
 
     def line(self, task: Task) -> Line:
         """The line that a task is about to join; its session is there from now on."""
