@@ -13,7 +13,7 @@ from math import inf
 from llmsh.kernel.sched.fair import Fair
 from llmsh.kernel.sched.ledger import Ledger
 from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import Goal, Task
+from llmsh.kernel.sched.policy import Goal, Policy, Task
 
 IN_TIME, WORTH, LATE, NO_GOAL = range(4)
 
@@ -27,13 +27,10 @@ def key(goal: Goal) -> tuple[int, float]:
     return WORTH, -goal.value / goal.left
 
 
-class Deadline:
+class Deadline(Policy):
     """Tasks with goals in the order of these; the others behind them, in fair shares."""
 
     name = "deadline"
-    sessions = False
-    yields = False
-    strict = False
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._goals: Order[tuple[int, float], Task] = Order()
@@ -65,9 +62,6 @@ class Deadline:
         else:
             self._rest.join(task, lag)
 
-    def begin(self) -> None:
-        """See Policy."""
-
     def pick(self) -> Task | None:
         """See Policy."""
         return self._goals.first() or self._rest.pick()
@@ -75,10 +69,6 @@ class Deadline:
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
         return key(task.goal) if task.goal is not None else (NO_GOAL, *self._rest.rank(task))
-
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return 0.0
 
     def charge(self, task: Task, cost: float) -> None:
         """See Policy. Less work is left of it, so its value weighs more; a deadline stays where it is."""
@@ -91,16 +81,9 @@ class Deadline:
         """See Policy: its turn comes first."""
         return True
 
-    def waits(self, task: Task) -> bool:
-        """See Policy."""
-        return False
-
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whose goal comes first."""
         return task.goal is not None and self.rank(task) < self.rank(other)
-
-    def starved(self, task: Task) -> None:
-        """See Policy: that token is all it gets."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """See Policy."""

@@ -35,8 +35,6 @@ class Fair(Sessions):
     """Weighted fair queueing of tokens over sessions and their tasks."""
 
     name = "fair"
-    yields = False
-    strict = False
 
     def key(self, task: Task) -> tuple[int, float]:
         """Who has had least for its weight."""
@@ -74,13 +72,6 @@ class Fair(Sessions):
                 line.tasks.put(task, self.key(task))
             _least(line)
         self.grant(task, cost)
-
-    def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: nobody: who is behind is next when a lease ends."""
-        return False
-
-    def starved(self, task: Task) -> None:
-        """See Policy: that token is all it gets."""
 
 
 def _least(line: Line) -> float:

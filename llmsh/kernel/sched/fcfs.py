@@ -8,19 +8,17 @@ nothing.
 import itertools
 
 from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import Task
+from llmsh.kernel.sched.policy import Policy, Task
 
 _arrivals = itertools.count(1)
 """One count for all queues: a task that moves between two keeps its place among the others."""
 
 
-class Fcfs:
+class Fcfs(Policy):
     """Order of arrival; a task keeps its place when it blocks and wakes."""
 
     name = "fcfs"
-    sessions = False
     yields = True
-    strict = False
 
     def __init__(self) -> None:
         self._order: Order[float, Task] = Order()
@@ -38,17 +36,6 @@ class Fcfs:
         """See Policy."""
         self._order.drop(task)
 
-    def lag(self, task: Task) -> float:
-        """Places are global: a task keeps its own wherever it goes."""
-        return 0.0
-
-    def join(self, task: Task, lag: float) -> None:
-        """See Policy."""
-        self.add(task)
-
-    def begin(self) -> None:
-        """See Policy."""
-
     def pick(self) -> Task | None:
         """See Policy."""
         return self._order.first()
@@ -56,33 +43,3 @@ class Fcfs:
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
         return (float(task.arrival),)
-
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return 0.0
-
-    def charge(self, task: Task, cost: float) -> None:
-        """Service changes no place in this queue."""
-
-    def holds(self, task: Task) -> bool:
-        """See Policy: there is room for all who come."""
-        return False
-
-    def waits(self, task: Task) -> bool:
-        """See Policy."""
-        return False
-
-    def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: nobody: who came first runs until it blocks."""
-        return False
-
-    def starved(self, task: Task) -> None:
-        """See Policy: that token is all it gets."""
-
-    def park(self, task: Task, session: bool = False) -> None:
-        """See Policy."""
-        self._order.drop(task)
-
-    def unpark(self, task: Task) -> None:
-        """See Policy."""
-        self.add(task)

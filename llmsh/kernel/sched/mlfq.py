@@ -39,7 +39,6 @@ class Mlfq(Sessions):
     """Levels within a session, fair shares in each; a level waits while one above it has somebody."""
 
     name = "mlfq"
-    yields = False
     strict = True
 
     def key(self, task: Task) -> tuple[int, float]:

@@ -4,8 +4,8 @@ Decide, then do, then account: the dispatcher asks `pick`, grants a lease, and c
 granted; what was granted and not used is given back by a negative charge.
 """
 
+from abc import ABC, abstractmethod
 from math import inf
-from typing import Protocol
 
 from llmsh.abi.nice import weight
 
@@ -77,62 +77,75 @@ class Task:
         return weight(self.nice) * (FOREGROUND if self.foreground else 1.0)
 
 
-class Policy(Protocol):
-    """An order over the runnable tasks of one core."""
+class Policy(ABC):
+    """An order over the runnable tasks of one core. What is not said otherwise: an order in which places are the
+    same on every core, in which sessions and shares mean nothing, and that service does not change."""
 
     name: str
-    sessions: bool
+    sessions = False
     """Whether it shares between sessions first."""
-    yields: bool
+    yields = False
     """Whether those behind a task that was granted a lease are next (fcfs), or it is asked again (fair)."""
-
-    strict: bool
+    strict = False
     """Whether a task waits while another runs that `preempts` it, also where there is a seat."""
 
+    @abstractmethod
     def add(self, task: Task) -> None:
         """The task is runnable (it joins or wakes)."""
 
+    @abstractmethod
     def remove(self, task: Task) -> None:
         """The task is not runnable any more."""
 
-    def lag(self, task: Task) -> float:
-        """How far the task is ahead of the one of its session that deserves most."""
-
-    def join(self, task: Task, lag: float) -> None:
-        """A runnable task comes from another core, where it was so far ahead."""
-
-    def begin(self) -> None:
-        """A plan begins."""
-
+    @abstractmethod
     def pick(self) -> Task | None:
         """The task that deserves the next tokens most; changes nothing."""
 
+    @abstractmethod
     def rank(self, task: Task) -> tuple[float, ...]:
         """Sorts tasks by how little they deserve: the greatest gives up its cells first."""
 
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def lag(self, task: Task) -> float:
+        """How far the task is ahead of the one of its session that deserves most."""
+        return 0.0
+
+    def join(self, task: Task, lag: float) -> None:
+        """A runnable task comes from another core, where it was so far ahead."""
+        self.add(task)
+
+    def begin(self) -> None:  # noqa: B027  most remember nothing of a plan
+        """A plan begins."""
+
     def lead(self, task: Task, session: str) -> float:
         """How many tokens more the task's session has used than another; asked only if `sessions`."""
+        return 0.0
 
-    def charge(self, task: Task, cost: float) -> None:
+    def charge(self, task: Task, cost: float) -> None:  # noqa: B027  see the class
         """The task was granted (or, negative, gave back) service worth so many tokens."""
 
     def holds(self, task: Task) -> bool:
         """Whether a task that has all the lease it can use holds back those behind it until their turn comes."""
+        return False
 
     def waits(self, task: Task) -> bool:
         """Whether a task has had too much to run beside those for whom `holds` was asked in this plan."""
+        return False
 
     def preempts(self, task: Task, other: Task) -> bool:
         """Whether a task without a seat takes that of another, whose lease ends now."""
+        return False
 
-    def starved(self, task: Task) -> None:
+    def starved(self, task: Task) -> None:  # noqa: B027  that token is all it gets
         """The task has waited longer than anybody should; its next token comes before everybody's."""
 
     def park(self, task: Task, session: bool = False) -> None:
         """Leave the task, or (only if `sessions`) all of its session, out of `pick` until the task's `unpark`;
         accounts stay."""
+        self.remove(task)
 
     def unpark(self, task: Task) -> None:
         """Undo `park`."""
-
-    def __len__(self) -> int: ...
+        self.add(task)

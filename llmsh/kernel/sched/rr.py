@@ -7,7 +7,7 @@ Nice values mean nothing here; the foreground's turns are longer.
 import itertools
 
 from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import FOREGROUND, Task
+from llmsh.kernel.sched.policy import FOREGROUND, Policy, Task
 
 FOREGROUND_TURN = 16.0 * FOREGROUND
 """Service of one turn of a task in the foreground, in tokens; anybody else's is a lease."""
@@ -15,13 +15,10 @@ _turns = itertools.count(1)
 """One count for all cores: a task that moves keeps its place among the others."""
 
 
-class Rr:
+class Rr(Policy):
     """A queue; who has had its turn goes to the end."""
 
     name = "rr"
-    sessions = False
-    yields = False
-    strict = False
 
     def __init__(self) -> None:
         self._order: Order[float, Task] = Order()
@@ -38,16 +35,9 @@ class Rr:
         """See Policy."""
         self._order.drop(task)
 
-    def lag(self, task: Task) -> float:
-        """See Policy."""
-        return 0.0
-
     def join(self, task: Task, lag: float) -> None:
         """See Policy: it keeps its turn."""
         self._order.put(task, task.vtime)
-
-    def begin(self) -> None:
-        """See Policy."""
 
     def pick(self) -> Task | None:
         """See Policy."""
@@ -56,10 +46,6 @@ class Rr:
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
         return (task.vtime,)
-
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return 0.0
 
     def charge(self, task: Task, cost: float) -> None:
         """See Policy. What was given back is no service: the turn is over all the same."""
@@ -72,21 +58,6 @@ class Rr:
     def holds(self, task: Task) -> bool:
         """See Policy: its turn is not over."""
         return True
-
-    def waits(self, task: Task) -> bool:
-        """See Policy."""
-        return False
-
-    def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: nobody: a turn is a turn."""
-        return False
-
-    def starved(self, task: Task) -> None:
-        """See Policy: nobody can be, the queue moves on."""
-
-    def park(self, task: Task, session: bool = False) -> None:
-        """See Policy."""
-        self._order.drop(task)
 
     def unpark(self, task: Task) -> None:
         """See Policy."""

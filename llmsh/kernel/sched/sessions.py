@@ -5,11 +5,11 @@ The session whose counter (ledger.py) is lowest is served first. O(log n) a pick
 """
 
 import itertools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from llmsh.kernel.sched.ledger import KEPT, Ledger
 from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import FOREGROUND, Task
+from llmsh.kernel.sched.policy import FOREGROUND, Policy, Task
 
 SLACK = 32.0
 """Tokens that a task may be ahead of another of its session and still run beside it: steps of few rows, made so that
@@ -36,7 +36,7 @@ class Line:
         return bool(len(self.tasks) or self.parked)
 
 
-class Sessions(ABC):
+class Sessions(Policy):
     """Fair queueing of tokens over sessions; `key` puts the tasks of one in order, the least first."""
 
     sessions = True

@@ -8,19 +8,17 @@ round of all of them ends, however many there are. Persons take turns. What toke
 import itertools
 
 from llmsh.kernel.sched.order import Order
-from llmsh.kernel.sched.policy import Task
+from llmsh.kernel.sched.policy import Policy, Task
 
 _moments = itertools.count(1)
 """One count for all cores: a task that moves keeps its place among the others."""
 
 
-class Urgent:
+class Urgent(Policy):
     """An order over tasks with a boost; see Policy."""
 
     name = "urgent"
-    sessions = False
     yields = True
-    strict = False
 
     def __init__(self) -> None:
         self._persons: Order[float, Task] = Order()
@@ -40,17 +38,6 @@ class Urgent:
         self._persons.drop(task)
         self._waiting.drop(task)
 
-    def lag(self, task: Task) -> float:
-        """See Policy: places are global."""
-        return 0.0
-
-    def join(self, task: Task, lag: float) -> None:
-        """See Policy."""
-        self.add(task)
-
-    def begin(self) -> None:
-        """See Policy."""
-
     def pick(self) -> Task | None:
         """See Policy."""
         return self._persons.first() or self._waiting.first()
@@ -63,35 +50,8 @@ class Urgent:
         """See Policy."""
         return (float(task.urgent),)
 
-    def lead(self, task: Task, session: str) -> float:
-        """See Policy."""
-        return 0.0
-
     def charge(self, task: Task, cost: float) -> None:
         """See Policy: a person's first tokens come a lease at a time, so that others who type wait for no more."""
         if cost > 0 and task in self._persons:
             task.urgent = next(_moments)
             self._persons.put(task, float(task.urgent))
-
-    def holds(self, task: Task) -> bool:
-        """See Policy: all are."""
-        return False
-
-    def waits(self, task: Task) -> bool:
-        """See Policy."""
-        return False
-
-    def preempts(self, task: Task, other: Task) -> bool:
-        """See Policy: nobody: beside the foreground it is turns.py that says when."""
-        return False
-
-    def starved(self, task: Task) -> None:
-        """See Policy: it is here already."""
-
-    def park(self, task: Task, session: bool = False) -> None:
-        """See Policy."""
-        self.remove(task)
-
-    def unpark(self, task: Task) -> None:
-        """See Policy."""
-        self.add(task)
