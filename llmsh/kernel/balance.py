@@ -199,21 +199,29 @@ class Balance(Generic[C]):
 
     def _best(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
         """The move among these cores: goals first, where they decide."""
+        best = self._by_due(among) if self._goals else None
+        # Who has not begun has nothing to take along, and nobody waits for what it computes.
+        return best or self._move(among, self._unbegun) or self._move(among, self._free)
+
+    def _move(self, among: Sequence[int], free: Callable[[Task], bool]) -> tuple[int, int, Task] | None:
         weights = [self.cores[place].queue.weights for place in among]
-        if not self._goals:
-            return move(weights, self._free, self._front)
-        best = self._by_due(among)
-        return best or move(weights, lambda task: not in_time(task) and self._free(task), self._front)
+        return move(weights, lambda task: not (self._goals and in_time(task)) and free(task), self._front)
 
     @property
     def _front(self) -> float:
         """What a task in the foreground weighs: with one seat a core, those beside it have the rest of its share."""
         return FOREGROUND if all(core.seating.seats == 1 for core in self.cores) else 1.0
 
+    def _unbegun(self, task: Task) -> bool:
+        return not self._where(task)[1].q and self._free(task)
+
+    def _where(self, task: Task) -> tuple[C, Stream]:
+        core = next(each for each in self.cores if task.ident in each.queue.streams)
+        return core, core.queue.streams[task.ident]
+
     def _free(self, task: Task) -> bool:
         """Whether it can go now, and has not just come."""
-        core = next(each for each in self.cores if task.ident in each.queue.streams)
-        stream = core.queue.streams[task.ident]
+        core, stream = self._where(task)
         settled = stream.moved <= self._clock.now() - SETTLED_S or not (stream.q or stream.moved)
         return settled and self._movable(core, stream)
 

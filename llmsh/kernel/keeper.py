@@ -16,7 +16,8 @@ class Branch:
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self.below: dict[bytes, Holder] = {}
+        self.below: dict[bytes, dict[Holder, None]] = {}
+        """Several may go on alike, each with cells of its own; in the order in which they came."""
 
 
 class Keeper(Holder):

@@ -67,6 +67,8 @@ class Sharing:
 
     def need(self, stream: Stream, upto: int) -> Need:
         """For the stream to reach `upto` cells."""
+        if self._behind(stream, upto):
+            return Need(0, 0, wait=True)
         if stream in self.core.cells:
             return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
         if stream.q and len(_line(stream.base)) >= self.core.cells.sequences:
@@ -86,12 +88,26 @@ class Sharing:
         divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
         return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)
 
+    def _behind(self, stream: Stream, upto: int) -> bool:
+        """Who has begun by itself may find that another has come further with what both begin with. It lets go of
+        what it has and shares; or it has to wait: the other computes that just now."""
+        left = len(stream) - 1 - stream.computed
+        if not stream.q or stream.leased or left < BLOCK:
+            return False
+        donor, count, wait = self._source(stream, upto)
+        if donor is None or count < stream.computed + BLOCK:
+            return False
+        if wait:
+            return donor.computed >= stream.computed
+        self.core.rebuild(stream)
+        return False
+
     def _source(self, stream: Stream, upto: int) -> tuple[Holder | None, int, bool]:
-        """Whose cells a stream that the engine does not know begins with, how many, and whether to wait."""
+        """Whose cells a stream can begin with, how many, and whether to wait."""
         nobody = (None, 0, False)
         if stream.exact or not self.core.port.shares:
             return nobody
-        donor, same = self._tree.find(stream.key, stream.log)
+        donor, same = self._tree.find(stream.key, stream.log, but=stream)
         same = min(same, len(stream) - 1)
         if donor is None or same < BLOCK:
             return nobody
@@ -251,8 +267,14 @@ class Sharing:
         """The process is over. What it began with is kept for the next, if that is worth a sequence."""
         own, cells = stream.own, self.core.cells
         worth = own >= (LEFT_MIN if stream.base is not None else 2 * BLOCK)
-        found = stream.indexed is not None  # else another goes on alike, and is found in its place
-        if worth and found and stream in cells and cells.seats and not stream.exact and self.core.port.shares:
+        if (
+            worth
+            and self._tree.alone(stream)
+            and stream in cells
+            and cells.seats
+            and not stream.exact
+            and self.core.port.shares
+        ):
             self._divide(stream, stream.computed)
         idle = [each for each in self.keepers if not (each.users - {stream} or each.op)]
         for keeper in sorted(idle, key=lambda each: each.touched)[:-CACHED_MAX]:

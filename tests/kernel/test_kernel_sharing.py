@@ -76,14 +76,21 @@ def test_the_tree_finds_who_has_most_in_common() -> None:
     assert tree.find("k", array("i", text)) == (keeper, 40)
 
 
-def test_of_two_that_go_on_alike_one_is_found() -> None:
-    tree, text = Prefixes(), list(range(100))
-    first, second = holder(text), holder([*text[: BLOCK + 4], 7])
-    tree.insert(first)
-    tree.insert(second)
-    assert (second.indexed, tree.find("k", array("i", text))) == (None, (first, 100))
-    tree.remove(second)
-    assert tree.find("k", array("i", text)) == (first, 100)
+def test_of_those_that_go_on_alike_who_has_computed_most_is_found() -> None:
+    tree, log = Prefixes(), array("i", range(100))
+    first, second = holder(list(log)), holder([*log[: BLOCK + 4], 7])
+    first.computed, second.computed = BLOCK + 2, BLOCK + 5
+    for each in (first, second):
+        tree.insert(each)
+    assert tree.find("k", log) == (second, BLOCK + 4)
+    assert tree.find("k", log, but=second) == (first, 100)
+    assert not tree.alone(first)
+    first.computed = 60
+    assert tree.find("k", log) == (first, 100)
+    tree.remove(first)
+    assert tree.alone(second)
+    assert tree.find("k", log) == (second, BLOCK + 4)
+    assert tree.find("k", log, but=second) == (None, 0)
 
 
 # Processes.
@@ -102,6 +109,20 @@ def test_sixteen_of_a_unit_compute_their_prompt_once_and_hold_it_once() -> None:
     (free,) = client.call("free")["rows"]
     assert (free["used"], free["shared"] >= len(TEXT), free["cached"]) == (free["used"], True, 0)
     finish(client, pids)
+
+
+def test_a_prompt_is_computed_once_a_core_whoever_is_taken_from_it() -> None:
+    m = machine(Options(cells=8192, context=4096, answer=60, cores=2, prefill=10))
+    client = m.client()
+    pids = [client.run("ask", TEXT + f"{n:02}", params={"max_tokens": 20}) for n in range(16)]
+    host = m.kernel.hosts["fake"]
+    for width in (1, 2, 1, 2):
+        m.clock.run_until(lambda: any(each.computed for core in host.cores.values() for each in core.leased.values()))
+        m.go(0.3)
+        host._balance.width = width
+        host._balance.changed()
+    finish(client, pids)
+    assert sum(client.row(pid)["tokens_in"] for pid in pids) < 2.2 * len(TEXT) + 16 * 30
 
 
 def test_what_is_shared_says_what_it_says_alone() -> None:
