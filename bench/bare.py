@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from llmsh.engine import sandbox
+from llmsh.engine import cachetype, sandbox
 from llmsh.engine.binding import C, start
 
 BATCH = 512
@@ -37,6 +37,7 @@ class Bare:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True
         params.no_perf = True
+        cachetype.apply(params)
         self.context = C.llama_init_from_model(self.model, params)
         assert self.context
         self.batch = C.llama_batch_init(BATCH, 0, 1)

@@ -35,6 +35,8 @@ class Config(Settings):
     """Cells of each core."""
     sequences: int = 64
     """Sequences that a core holds at once."""
+    cache_type: str = "auto"
+    """auto, f16 or bf16: what cells keep."""
     idle_exit_s: float = 1800.0
     """A daemon that started by itself leaves after so long with nothing to do; 0 for never."""
     log_max_bytes: int = 4 << 20
@@ -69,7 +71,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 """Least and greatest value of every number."""
 
-CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES}
+CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES, "cache_type": ("auto", "f16", "bf16")}
 """What a word may be."""
 
 SIZES = ("memory", "swap_memory", "swap_file", "pipe_capacity", "log_max_bytes", "output_max_bytes")

@@ -83,6 +83,7 @@ class Daemon:
         self.logs = Logs(os.path.join(state, "logs"), self.console.say, self.config.output_max_bytes)
         found = self.journal.recover(time.time())
         lost = [f"{each['agent']}[{each['pid']}]: lost with the last daemon; its status is 137" for each in found.lost]
+        cells = f"{self.config.cells} cells of {self.config.cache_type}"
         self.kernel = Kernel(
             clock=self.clock,
             settings=dataclasses.replace(self.config, memory=self.config.memory or machine.memory() // 4 * 3),
@@ -91,7 +92,7 @@ class Daemon:
             make_device=Models(self.config, self.clock, self.log.line),
             units=unitfile.find,
             console=self.console,
-            shelf=Shelf(os.path.join(state, "rates"), self.console.say, f"{BUILD}, {self.config.cells} cells"),
+            shelf=Shelf(os.path.join(state, "rates"), self.console.say, f"{BUILD}, {cells}"),
         )
         self.kernel.on_stop = lambda grace_ms: self.stop(grace_ms / 1000, "asked to")
         self.server = Server(self.loop, self.kernel, self.console.say)

@@ -52,6 +52,7 @@ class Models:
             threads=threads,
             threads_batch=config.threads_batch or config.threads or cores,
             sequences=config.sequences,
+            cache_type=config.cache_type,
             log=lambda line: self._log(f"{model}: {line}"),
             household=self._household,
             swap=paths.state() if config.swap_file else "",

@@ -36,6 +36,7 @@ class LlamaDevice:
         threads_batch: int,
         sequences: int,
         log: Callable[[str], None],
+        cache_type: str = "auto",
         swap: str = "",
         household: Household | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
@@ -45,6 +46,7 @@ class LlamaDevice:
         self.size = os.path.getsize(path) + ENGINE_BYTES if os.path.exists(path) else 0
         self._options = ["--model", path, "--cells", str(cells), "--cores", str(cores), "--threads", str(threads)]
         self._options += ["--threads-batch", str(threads_batch), "--sequences", str(sequences)]
+        self._options += ["--cache-type", cache_type]
         self._log = log
         self._swap = swap
         """The folder of its swap file, which has no name there; empty: it has none."""

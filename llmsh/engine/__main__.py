@@ -17,6 +17,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", required=True, metavar="FILE")
     for name in ("data-fd", "control-fd", "abort-fd", "cells", "cores", "threads", "threads-batch", "sequences"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="N")
+    parser.add_argument("--cache-type", choices=("auto", "f16", "bf16"), default="auto")
     parser.add_argument("--swap-fd", type=int, default=-1, metavar="N")
     return parser.parse_args()
 

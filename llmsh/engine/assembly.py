@@ -35,7 +35,8 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
 
     def make(index: int) -> Core:
         exact = index == lease.EXACT
-        return Core(model, index, options.cells, 1 if exact else slots, threads=team.alone, page=page)
+        count = 1 if exact else slots
+        return Core(model, index, options.cells, count, threads=team.alone, page=page, kind=options.cache_type)
 
     cache = Cache(make, count, 0, True)
     cells = cache.cores[0].core.cells

@@ -12,6 +12,7 @@ import numpy as np
 
 from llmsh.abi import abort
 from llmsh.abi.errors import Error
+from llmsh.engine import cachetype
 from llmsh.engine.batch import Batch
 from llmsh.engine.binding import STRLEN, C
 from llmsh.engine.model import Model
@@ -44,10 +45,18 @@ class AbortPage:
 
 
 class Core:
-    """`slots` sequences in `cells` cells, and SCRATCH slots more. Raises Error ENOMEM."""
+    """`slots` sequences in `cells` cells of a `kind` (see cachetype), and SCRATCH slots more. Raises Error ENOMEM."""
 
     def __init__(
-        self, model: Model, index: int, cells: int, slots: int, *, threads: tuple[int, int], page: AbortPage
+        self,
+        model: Model,
+        index: int,
+        cells: int,
+        slots: int,
+        *,
+        threads: tuple[int, int],
+        page: AbortPage,
+        kind: str = cachetype.AUTO,
     ) -> None:
         params = C.llama_context_default_params()
         params.n_ctx = cells
@@ -55,6 +64,7 @@ class Core:
         params.n_seq_max = slots + SCRATCH
         params.n_threads, params.n_threads_batch = threads
         params.kv_unified = True
+        cachetype.apply(params, kind)
         params.swa_full = True
         params.no_perf = True
         self.handle = C.llama_init_from_model(model.handle, params)

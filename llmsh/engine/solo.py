@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from llmsh.abi.errors import Error
+from llmsh.engine import cachetype
 from llmsh.engine.batch import Batch
 from llmsh.engine.binding import C
 from llmsh.engine.model import Model
@@ -36,6 +37,7 @@ class Solo:
         params.n_seq_max = 1
         params.n_threads, params.n_threads_batch = threads()
         params.no_perf = True
+        cachetype.apply(params)
         self._handle = C.llama_init_from_model(model.handle, params)
         if not self._handle:
             raise Error("ENOMEM", f"no memory for a cache of {cells} cells")

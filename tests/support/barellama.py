@@ -14,6 +14,7 @@ import llama_cpp as lib
 import numpy as np
 
 from llmsh.abi.lease import Piece, Sampling
+from llmsh.engine import cachetype
 from llmsh.engine.schema import to_grammar
 
 _silent = lib.llama_log_callback(lambda _level, _text, _data: None)
@@ -36,6 +37,7 @@ class BareLlama:
         params = lib.llama_context_default_params()
         params.n_ctx = params.n_batch = self.context = context
         params.n_ubatch = 512
+        cachetype.apply(params)  # rounding differs from one to the other
         params.n_threads = params.n_threads_batch = threads
         self._ctx = lib.llama_init_from_model(self._model, params)
         assert self._ctx

@@ -1,0 +1,27 @@
+"""What a cache keeps keys and values as: two bytes a number in either form, the one with which this CPU computes
+attention faster (docs/adr/0026).
+
+Source: ggml.h (ggml_type), llama_print_system_info.
+"""
+
+from typing import Any
+
+from llmsh.engine.binding import C
+
+AUTO = "auto"
+TYPES = {"f16": 1, "bf16": 30}
+"""Names, and ggml's numbers of them."""
+_MULTIPLIES = b"AVX512_BF16 = 1"
+"""Of what llama.cpp says of itself: built for a CPU that multiplies bf16, and run on one."""
+
+
+def number(name: str = AUTO) -> int:
+    """Ggml's number of a type; of `auto`: bf16 where the CPU multiplies it."""
+    if name == AUTO:
+        name = "bf16" if _MULTIPLIES in C.llama_print_system_info() else "f16"
+    return TYPES[name]
+
+
+def apply(params: Any, name: str = AUTO) -> None:
+    """Set it in a llama_context_params."""
+    params.type_k = params.type_v = number(name)
