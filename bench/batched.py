@@ -1,8 +1,9 @@
 """The limit: total tokens a second of llmshd against the best that llama.cpp's own llama-batched-bench finds.
 
-It is run over its settings: 1 thread to as many as there are cores, one cache for all sequences or one each,
-and as many programs as cores, each pinned to its own with its part of the sequences. Prompts and answers are
-as long as ours, and the best of all counts. It serves nobody: no text, no sampling, all start and end together.
+It is run over its settings: 1 thread to as many as there are cores, one cache for all sequences or one each, cells
+of its own type or of an engine's, and as many programs as cores, each pinned to its own with its part of the
+sequences. Prompts and answers are as long as ours, and the best of all counts. It serves nobody: no text, no
+sampling, all start and end together.
 Its program is BATCHED_BENCH=PATH, else it lies beside llama-server.
 """
 
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import product
 from statistics import median
 
 from bench import prose, stats
@@ -23,6 +25,7 @@ from bench.pairs import alternate
 from bench.peer import AS_AN_ENGINE, find
 from bench.place import CELLS, Place, cores
 from bench.row import Row, Skipped, judged
+from llmsh.engine import cachetype
 
 SHORT_COUNTS, COUNTS = (1, 2, 4, 8), (1, 2, 4, 8, 16, 32)
 PROMPT, TOKENS = 16, 48
@@ -53,11 +56,12 @@ def rates(text: str) -> dict[int, float]:
 
 
 def limit(
-    command: str, model: str, counts: Sequence[int], threads: int, *, unified: bool, pin: int = -1
+    command: str, model: str, counts: Sequence[int], threads: int, *, unified: bool, kind: str = "f16", pin: int = -1
 ) -> dict[int, float]:
     """One run of it over all counts; pinned to a core when one is given."""
     words = [command, "-m", model, "-c", str(CELLS), "-npp", str(PROMPT), "-ntg", str(TOKENS)]
     words += ["-npl", ",".join(map(str, counts)), "-t", str(threads), "--output-format", "jsonl"]
+    words += ["--cache-type-k", kind, "--cache-type-v", kind]
     words += ["--kv-unified"] if unified else ["--no-kv-unified"]
     start = f"import os; os.sched_setaffinity(0, [{pin}])\n{AS_AN_ENGINE}" if pin >= 0 else AS_AN_ENGINE
     done = subprocess.run(
@@ -69,22 +73,23 @@ def limit(
     return found
 
 
-def pinned(command: str, model: str, counts: Sequence[int]) -> dict[int, float]:
+def pinned(command: str, model: str, counts: Sequence[int], kind: str) -> dict[int, float]:
     """One of it on each core, all at once, each with its part of the sequences: rates added up."""
     own = sorted(os.sched_getaffinity(0))
     parts = [count // len(own) for count in counts if count % len(own) == 0]
     if len(own) < 2 or not parts:
         return {}
     with Crowd(len(own)) as crowd:
-        runs = list(crowd.map(lambda core: limit(command, model, parts, 1, unified=False, pin=core), own))
+        runs = list(crowd.map(lambda core: limit(command, model, parts, 1, unified=False, kind=kind, pin=core), own))
     return {part * len(own): sum(run.get(part, 0.0) for run in runs) for part in parts}
 
 
 def best(command: str, model: str, counts: Sequence[int]) -> dict[int, float]:
     """The best of its settings for each count."""
-    settings = [(threads, unified) for threads in range(1, cores() + 1) for unified in (False, True)]
-    runs = [limit(command, model, counts, threads, unified=unified) for threads, unified in settings]
-    runs.append(pinned(command, model, counts))
+    kinds = {"f16", cachetype.name()}
+    settings = product(range(1, cores() + 1), (False, True), kinds)
+    runs = [limit(command, model, counts, threads, unified=unified, kind=kind) for threads, unified, kind in settings]
+    runs += [pinned(command, model, counts, kind) for kind in kinds]
     return {count: max(run.get(count, 0.0) for run in runs) for count in counts}
 
 

@@ -3,6 +3,7 @@
 It waits for the ready byte as a command does, and knows no row.
 """
 
+import atexit
 import os
 import shutil
 import signal
@@ -32,6 +33,9 @@ FOLDERS = {
 
 MEASURED_S = 60.0
 """In which the rates are known, on a machine that nobody else uses."""
+KEPT = tempfile.mkdtemp(prefix="llmsh-bench-rates-")
+"""What one daemon has measured of the machine, for the next: each would measure the same for 20 s."""
+atexit.register(shutil.rmtree, KEPT, ignore_errors=True)
 FIXED = {"calibrate": "false"}
 """A row that does not ask for it is not to be disturbed by measurements of rates."""
 
@@ -51,6 +55,9 @@ class Daemon:
         if model:
             self.options["model"] = model
         self._process: subprocess.Popen[bytes] | None = None
+        state = os.path.join(self.env["XDG_STATE_HOME"], "llmsh")
+        os.mkdir(state, 0o700)
+        self._rates = shutil.copytree(KEPT, os.path.join(state, "rates"))
 
     def _environment(self, model: str) -> dict[str, str]:
         # An installed package has its byte code, so nothing may keep Python from writing it.
@@ -102,6 +109,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        shutil.copytree(self._rates, KEPT, dirs_exist_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def socket(self) -> socket.socket:

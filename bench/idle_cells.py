@@ -15,7 +15,7 @@ from bench.daemon import Daemon
 from bench.jobs import Jobs, density, memory
 from bench.overhead import TEXT, Run
 from bench.pairs import alternate
-from bench.place import Place
+from bench.place import Place, cores
 from bench.row import Row, judged
 
 CHATS, EACH = 14, 1000
@@ -29,7 +29,7 @@ UNIT = {"talk": 'kind = "chat"\ndescription = "a chat of the bench"\n'}
 def rows(place: Place) -> Iterator[Row]:
     """One row."""
     draw = random.Random(CHATS)
-    keys = place.keys(cores=1, cells=CELLS, threads=place.threads)
+    keys = place.keys(cores=1, cells=CELLS, threads=place.threads, threads_batch=cores())
     with ExitStack() as stack:
         daemons = [stack.enter_context(Daemon(place.model, UNIT, **keys)) for _ in range(2)]
         beside, alone = (stack.enter_context(closing(daemon.connect())) for daemon in daemons)

@@ -15,13 +15,13 @@ _MULTIPLIES = b"AVX512_BF16 = 1"
 """Of what llama.cpp says of itself: built for a CPU that multiplies bf16, and run on one."""
 
 
-def number(name: str = AUTO) -> int:
-    """Ggml's number of a type; of `auto`: bf16 where the CPU multiplies it."""
-    if name == AUTO:
-        name = "bf16" if _MULTIPLIES in C.llama_print_system_info() else "f16"
-    return TYPES[name]
+def name(asked: str = AUTO) -> str:
+    """The type that is asked for; `auto`: bf16 where the CPU multiplies it."""
+    if asked != AUTO:
+        return asked
+    return "bf16" if _MULTIPLIES in C.llama_print_system_info() else "f16"
 
 
-def apply(params: Any, name: str = AUTO) -> None:
+def apply(params: Any, asked: str = AUTO) -> None:
     """Set it in a llama_context_params."""
-    params.type_k = params.type_v = number(name)
+    params.type_k = params.type_v = TYPES[name(asked)]

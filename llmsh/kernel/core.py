@@ -181,7 +181,8 @@ class Core:
 
     def unseat(self) -> None:
         """More generate than there are seats for: who deserves least gives up its own."""
-        for stream in self.seating.over([each for each in self.leased.values() if each in self.queue], self.rank):
+        leased = [each for each in self.leased.values() if each in self.queue]
+        for stream in self.seating.over(leased, self.rank, self.pace.seats):
             self.halt(stream)
 
     @property
@@ -250,7 +251,8 @@ class Core:
             return HELD
         if not stream.leased and self.deference.holds(stream):
             return DEFERS
-        if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring)):
+        seats = self.pace.seats if stream.task.boost and stream.task.foreground else self.seating.seats
+        if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring), seats):
             return SEATLESS
         return ""
 

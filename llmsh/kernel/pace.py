@@ -143,6 +143,15 @@ class Pace:
             rows = min(rows, len(queue.front) + self._room(overdue=False))
         return self.steps.ms(rows) if rows else 0.0
 
+    @property
+    def seats(self) -> int:
+        """Seats of those who generate. Persons who have just typed have as many as keep the pace, be it more than
+        make most tokens: who asks last does not wait until others have their answers."""
+        seating, front = self._core.seating, self._core.queue.front
+        typed = sum(stream.task.boost > 0 for stream in front.values())
+        counts = range(min(typed, seating.places), seating.seats, -1)
+        return next((count for count in counts if self._fits(self._ms(count))), seating.seats)
+
     def first(self) -> list[Stream]:
         """Those in the foreground, who are served before the policy is asked, unless one of them was just
         typed to and comes before the others, too."""

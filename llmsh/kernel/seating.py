@@ -24,15 +24,15 @@ class Seating:
         """From now on."""
         self.seats, self.places = seats, max(seats, places)
 
-    def free(self, stream: Stream, leased: Collection[Stream], scoring: int) -> bool:
-        """Whether there is one for a stream that has no lease."""
+    def free(self, stream: Stream, leased: Collection[Stream], scoring: int, seats: int) -> bool:
+        """Whether there is one of so many seats, or a place, for a stream that has no lease."""
         if len(leased) + scoring >= self.places:
             return False
-        return self.seats >= self.places or not generates(stream) or sum(map(generates, leased)) < self.seats
+        return seats >= self.places or not generates(stream) or sum(map(generates, leased)) < seats
 
-    def over(self, leased: Collection[Stream], rank: Callable[[Stream], tuple[float, ...]]) -> list[Stream]:
-        """Who is too many: of those who generate, the ones that deserve least."""
-        if len(leased) <= self.seats:
+    def over(self, leased: Collection[Stream], rank: Callable[[Stream], tuple[float, ...]], seats: int) -> list[Stream]:
+        """Who is too many for so many seats: of those who generate, the ones that deserve least."""
+        if len(leased) <= seats:
             return []
         sitting = [each for each in leased if generates(each) and not each.halting]
-        return sorted(sitting, key=rank)[self.seats :] if len(sitting) > self.seats else []
+        return sorted(sitting, key=rank)[seats:] if len(sitting) > seats else []

@@ -173,6 +173,24 @@ def test_who_goes_into_the_foreground_while_running_is_given_the_pace() -> None:
     assert max(gaps.of(pid)) <= 100
 
 
+@pytest.mark.parametrize(("latency", "together"), [(100.0, 5), (60.0, 3)])
+def test_persons_who_have_just_typed_have_as_many_seats_as_keep_the_pace(latency: float, together: int) -> None:
+    m = machine(latency_ms=latency)
+    first = person(m)
+    runs = [(first, first.run("ask", "x", params={"max_tokens": 40}))]
+    m.go(0.1)
+    core = m.kernel.hosts["fake"].cores[0]
+    core.seating.set(1, 16)
+    for number in range(4):
+        other = m.client(pid=301 + number, sid=301 + number, tty=f"pts/{2 + number}")
+        other.peer.fg = True
+        runs.append((other, other.run("ask", "x", params={"max_tokens": 40})))
+    m.go(0.5)
+    assert len(core.leased) == together
+    m.clock.run_until(lambda: all(client.exited(pid) for client, pid in runs), 60)
+    m.sound()
+
+
 def test_a_disturbance_that_is_over_does_not_keep_the_background_away() -> None:
     """Nobody makes the steps that could show that it is over."""
     steps = Steps()
