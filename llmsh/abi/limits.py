@@ -29,5 +29,7 @@ OOM_MAX = 1000
 OOM_SAME = 1001
 """In a call: as it is."""
 STEP_MAX_MS = 150
+CACHE_TYPES = ("auto", "f16", "bf16")
+"""What cells may keep keys and values as."""
 SEQUENCES_MAX = 256
 """Sequences of one llama.cpp context (LLAMA_MAX_SEQ)."""

@@ -13,7 +13,7 @@ from typing import Any
 from llmsh.abi import paths
 from llmsh.abi.errors import Error
 from llmsh.abi.lease import CORES_MAX
-from llmsh.abi.limits import PIPE_MAX, PIPE_MIN, SEQUENCES_MAX
+from llmsh.abi.limits import CACHE_TYPES, PIPE_MAX, PIPE_MIN, SEQUENCES_MAX
 from llmsh.kernel.io.queue import QUEUES
 from llmsh.kernel.sched import POLICIES
 from llmsh.kernel.settings import Settings
@@ -71,7 +71,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 """Least and greatest value of every number."""
 
-CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES, "cache_type": ("auto", "f16", "bf16")}
+CHOICES: dict[str, Collection[str]] = {"policy": POLICIES, "swap_order": QUEUES, "cache_type": CACHE_TYPES}
 """What a word may be."""
 
 SIZES = ("memory", "swap_memory", "swap_file", "pipe_capacity", "log_max_bytes", "output_max_bytes")

@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by numpy when it is l
 
 from llmsh.abi import lease
 from llmsh.abi.errors import Error
+from llmsh.abi.limits import CACHE_TYPES
 from llmsh.engine import sandbox
 from llmsh.engine.channel import BROKEN, Channel, Closed
 
@@ -17,7 +18,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", required=True, metavar="FILE")
     for name in ("data-fd", "control-fd", "abort-fd", "cells", "cores", "threads", "threads-batch", "sequences"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="N")
-    parser.add_argument("--cache-type", choices=("auto", "f16", "bf16"), default="auto")
+    parser.add_argument("--cache-type", choices=CACHE_TYPES, default="auto")
     parser.add_argument("--swap-fd", type=int, default=-1, metavar="N")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ AUTO = "auto"
 TYPES = {"f16": 1, "bf16": 30}
 """Names, and ggml's numbers of them."""
 _MULTIPLIES = b"AVX512_BF16 = 1"
-"""Of what llama.cpp says of itself: built for a CPU that multiplies bf16, and run on one."""
+"""Of what llama.cpp says of itself: built for a CPU that multiplies bf16, and so run on one."""
 
 
 def name(asked: str = AUTO) -> str:

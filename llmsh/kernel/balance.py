@@ -200,12 +200,11 @@ class Balance(Generic[C]):
     def _best(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
         """The move among these cores: goals first, where they decide."""
         best = self._by_due(among) if self._goals else None
-        # Who has not begun has nothing to take along, and nobody waits for what it computes.
         return best or self._move(among, self._unbegun) or self._move(among, self._free)
 
     def _move(self, among: Sequence[int], free: Callable[[Task], bool]) -> tuple[int, int, Task] | None:
-        weights = [self.cores[place].queue.weights for place in among]
-        return move(weights, lambda task: not (self._goals and in_time(task)) and free(task), self._front)
+        weights, goals = [self.cores[place].queue.weights for place in among], self._goals
+        return move(weights, lambda task: free(task) and not (goals and in_time(task)), self._front)
 
     @property
     def _front(self) -> float:
@@ -213,6 +212,7 @@ class Balance(Generic[C]):
         return FOREGROUND if all(core.seating.seats == 1 for core in self.cores) else 1.0
 
     def _unbegun(self, task: Task) -> bool:
+        """Who has not begun has nothing to take along, and nobody waits for what it computes."""
         return not self._where(task)[1].q and self._free(task)
 
     def _where(self, task: Task) -> tuple[C, Stream]:

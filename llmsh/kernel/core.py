@@ -91,6 +91,9 @@ class Core:
         """Forget the stream: its cells are free when the engine says so."""
         self._refund(stream)
         self.block(stream)
+        self._forget(stream)
+
+    def _forget(self, stream: Stream) -> None:
         self.leased.pop(stream.q, None)
         self.scoring.discard(stream)
         self.residence.doomed.discard(stream)
@@ -251,7 +254,7 @@ class Core:
             return HELD
         if not stream.leased and self.deference.holds(stream):
             return DEFERS
-        seats = self.pace.seats if stream.task.boost and stream.task.foreground else self.seating.seats
+        seats = self.pace.seats_of(stream)
         if not stream.leased and not self.seating.free(stream, self.leased.values(), len(self.scoring), seats):
             return SEATLESS
         return ""
@@ -356,15 +359,16 @@ class Core:
         self.plan()  # the stream may be another core's by now, and that one is planned anyway
 
     def rebuild(self, stream: Stream) -> None:
-        """Forget the engine's copy, once it is quiet; the next lease feeds the log again."""
+        """Forget the engine's copy, once it is quiet; the next lease feeds the log again. It keeps its place among
+        those who can run: it did not sleep."""
         if stream.leased:
             self.halt(stream)
             stream.on_quiet.append(lambda: self.rebuild(stream))
             return
-        runnable = stream in self.queue
-        self.drop(stream)
-        if runnable:
-            self.wake(stream)
+        self.residence.withdraw(stream)
+        self.port.swap.withdraw(stream)
+        self._forget(stream)
+        self.port.changed()
 
     def tick(self, patience: float) -> None:
         """Who has waited for a token longer than `patience` seconds comes first, for one."""

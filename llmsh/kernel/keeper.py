@@ -17,7 +17,7 @@ class Branch:
     def __init__(self, start: int) -> None:
         self.start = start
         self.below: dict[bytes, dict[Holder, None]] = {}
-        """Several may go on alike, each with cells of its own; in the order in which they came."""
+        """Sets, in the order in which they came: several may go on alike, each with cells of its own."""
 
 
 class Keeper(Holder):

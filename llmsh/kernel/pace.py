@@ -152,6 +152,11 @@ class Pace:
         counts = range(min(typed, seating.places), seating.seats, -1)
         return next((count for count in counts if self._fits(self._ms(count))), seating.seats)
 
+    def seats_of(self, stream: Stream) -> int:
+        """Of how many seats a stream may take one."""
+        task = stream.task
+        return self.seats if task.boost and task.foreground else self._core.seating.seats
+
     def first(self) -> list[Stream]:
         """Those in the foreground, who are served before the policy is asked, unless one of them was just
         typed to and comes before the others, too."""

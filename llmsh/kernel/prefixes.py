@@ -5,7 +5,6 @@ shares nothing itself. Source: RadixAttention (Zheng et al., SGLang, NeurIPS 202
 """
 
 from array import array
-from collections.abc import Iterable
 from itertools import islice
 
 from llmsh.kernel.holder import Holder
@@ -14,7 +13,7 @@ from llmsh.kernel.keeper import Branch, Keeper
 BLOCK = 16
 """Fewer tokens than these are not worth a sequence."""
 LOOKS = 8
-"""Of those that go on alike, so many are looked at."""
+"""Of those that go on alike so many are looked at, who came last first: keepers come after those they are made of."""
 
 
 class Prefixes:
@@ -24,12 +23,12 @@ class Prefixes:
         self._roots: dict[str, Branch] = {}
 
     def find(self, key: str, log: "array[int]", but: Holder | None = None) -> tuple[Holder | None, int]:
-        """Who has most leading tokens in common with `log` that are computed or about to be, and how many are in
-        common; of equals the keeper. `but` is not asked."""
+        """Who promises most of the leading tokens of `log`, and how many are in common; of equals the keeper. `but` is
+        not asked."""
         branch = self._roots.get(key)
         best: tuple[Holder | None, int] = (None, 0)
         while branch is not None:
-            found = _best(branch.below.get(_block(log, branch.start), ()), log, branch.start, but)
+            found = _best(branch.below.get(_block(log, branch.start), {}), log, branch.start, but)
             if found is None:
                 break
             holder, same = best = found
@@ -44,12 +43,12 @@ class Prefixes:
             branch.below.setdefault(block, {})[holder] = None
             holder.indexed = (branch, block)
 
-    def alone(self, holder: Holder) -> bool:
-        """Whether it can be found, and nobody else goes on alike."""
+    def missed(self, holder: Holder) -> int:
+        """How many tokens nobody could have any more if it went; 0 for one that cannot be found."""
         if holder.indexed is None:
-            return False
-        branch, block = holder.indexed
-        return len(branch.below[block]) == 1
+            return 0
+        other, same = self.find(holder.key, holder.log, but=holder)
+        return holder.computed - (promised(other, same) if other is not None else 0)
 
     def remove(self, holder: Holder) -> None:
         """Let it not be found any more."""
@@ -68,14 +67,17 @@ class Prefixes:
         self._roots.clear()
 
 
-def _best(holders: Iterable[Holder], log: "array[int]", start: int, but: Holder | None) -> tuple[Holder, int] | None:
-    found = [(each, common(each.log, log, start)) for each in islice(holders, LOOKS) if each is not but]
+def _best(holders: dict[Holder, None], log: "array[int]", start: int, but: Holder | None) -> tuple[Holder, int] | None:
+    found = [(each, common(each.log, log, start)) for each in islice(reversed(holders), LOOKS) if each is not but]
     return max(found, key=lambda each: (promised(*each), isinstance(each[0], Keeper)), default=None)
 
 
 def promised(holder: Holder, same: int) -> int:
-    """How many of the tokens that are in common a holder has computed, or will have at the end of its lease."""
-    return same if holder.leased else min(same, holder.computed)
+    """How many of the tokens that are in common others can have of a holder, now or at the end of its lease. Of a
+    process in an image that is only what it shares itself: its image is nobody else's."""
+    if holder.leased:
+        return same
+    return min(same, holder.shared if holder.image and not isinstance(holder, Keeper) else holder.computed)
 
 
 def _block(log: "array[int]", start: int) -> bytes:

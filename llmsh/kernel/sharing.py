@@ -11,7 +11,7 @@ from llmsh.kernel.cells import Cells
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
-from llmsh.kernel.prefixes import BLOCK, Prefixes, common
+from llmsh.kernel.prefixes import BLOCK, Prefixes, common, promised
 from llmsh.kernel.stream import Stream
 
 LEFT_MIN = 256
@@ -62,13 +62,17 @@ class Sharing:
         left = len(stream) - 1 - stream.computed
         if left < BLOCK or stream.q or stream.exact or not self.core.port.shares:
             return left
-        _, same = self._tree.find(stream.key, stream.log)
-        return len(stream) - 1 - min(same, len(stream) - 1) if same >= BLOCK else left
+        donor, same = self._tree.find(stream.key, stream.log)
+        has = min(promised(donor, same), len(stream) - 1) if donor is not None else 0
+        return len(stream) - 1 - has if has >= BLOCK else left
 
     def need(self, stream: Stream, upto: int) -> Need:
         """For the stream to reach `upto` cells."""
-        if self._behind(stream, upto):
-            return Need(0, 0, wait=True)
+        further = self._further(stream, upto)
+        if further is not None:
+            if further.wait:
+                return further
+            self.core.rebuild(stream)
         if stream in self.core.cells:
             return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
         if stream.q and len(_line(stream.base)) >= self.core.cells.sequences:
@@ -88,22 +92,23 @@ class Sharing:
         divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
         return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)
 
-    def _behind(self, stream: Stream, upto: int) -> bool:
-        """Who has begun by itself may find that another has come further with what both begin with. It lets go of
-        what it has and shares; or it has to wait: the other computes that just now."""
+    def _further(self, stream: Stream, upto: int) -> Need | None:
+        """Who has begun by itself may find that another has come further with what both begin with: it is worth
+        letting go of what it has, or, if the other computes that just now and is not behind, waiting for it."""
         left = len(stream) - 1 - stream.computed
         if not stream.q or stream.leased or left < BLOCK:
-            return False
+            return None
         donor, count, wait = self._source(stream, upto)
         if donor is None or count < stream.computed + BLOCK:
-            return False
-        if wait:
-            return donor.computed >= stream.computed
-        self.core.rebuild(stream)
-        return False
+            return None
+        cells = self.core.cells
+        here = cells.seats > 0 and all(each in cells for each in _line(donor))  # else both could be lost
+        found = donor.computed >= stream.computed if wait else here
+        return Need(0, 0, donor, count, wait) if found else None
 
     def _source(self, stream: Stream, upto: int) -> tuple[Holder | None, int, bool]:
-        """Whose cells a stream can begin with, how many, and whether to wait."""
+        """Whose cells a stream can begin with, how many, and whether to wait. Cells of its own do not count: it lets
+        go of them for this."""
         nobody = (None, 0, False)
         if stream.exact or not self.core.port.shares:
             return nobody
@@ -267,14 +272,8 @@ class Sharing:
         """The process is over. What it began with is kept for the next, if that is worth a sequence."""
         own, cells = stream.own, self.core.cells
         worth = own >= (LEFT_MIN if stream.base is not None else 2 * BLOCK)
-        if (
-            worth
-            and self._tree.alone(stream)
-            and stream in cells
-            and cells.seats
-            and not stream.exact
-            and self.core.port.shares
-        ):
+        able = stream in cells and cells.seats and not stream.exact and self.core.port.shares
+        if worth and able and self._tree.missed(stream) >= 2 * BLOCK:
             self._divide(stream, stream.computed)
         idle = [each for each in self.keepers if not (each.users - {stream} or each.op)]
         for keeper in sorted(idle, key=lambda each: each.touched)[:-CACHED_MAX]:

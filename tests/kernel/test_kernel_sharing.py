@@ -84,13 +84,36 @@ def test_of_those_that_go_on_alike_who_has_computed_most_is_found() -> None:
         tree.insert(each)
     assert tree.find("k", log) == (second, BLOCK + 4)
     assert tree.find("k", log, but=second) == (first, 100)
-    assert not tree.alone(first)
     first.computed = 60
     assert tree.find("k", log) == (first, 100)
     tree.remove(first)
-    assert tree.alone(second)
     assert tree.find("k", log) == (second, BLOCK + 4)
     assert tree.find("k", log, but=second) == (None, 0)
+
+
+def test_a_keeper_is_found_behind_many_that_were_there_before() -> None:
+    tree, log = Prefixes(), array("i", range(1000))
+    for number in range(20):
+        other = holder([*log[: BLOCK + 4], *range(5000 + number, 5500 + number)])
+        other.computed = len(other)
+        tree.insert(other)
+    keeper = Keeper(log[:900], "k", 0)
+    keeper.computed = 900
+    tree.insert(keeper)
+    assert tree.find("k", log) == (keeper, 900)
+
+
+def test_the_image_of_a_process_is_nothing_that_others_could_have() -> None:
+    tree, log = Prefixes(), array("i", range(100))
+    asleep, here = holder(list(log)), holder(list(log))
+    asleep.computed = asleep.image = 99
+    here.computed = 60
+    for each in (here, asleep):
+        tree.insert(each)
+    assert tree.find("k", log) == (here, 100)
+    assert (tree.missed(here), tree.missed(asleep)) == (60, 39)
+    tree.remove(here)
+    assert tree.missed(here) == 0
 
 
 # Processes.
@@ -123,6 +146,51 @@ def test_a_prompt_is_computed_once_a_core_whoever_is_taken_from_it() -> None:
         host._balance.changed()
     finish(client, pids)
     assert sum(client.row(pid)["tokens_in"] for pid in pids) < 2.2 * len(TEXT) + 16 * 30
+
+
+def test_who_ended_is_kept_though_another_has_begun_alike() -> None:
+    m = machine(Options(cells=8192, context=4096, answer=60, prefill=10))
+    client = m.client()
+
+    def stopped_at(text: str, count: int) -> int:
+        pid = client.run("ask", text, params={"max_tokens": 20})
+        m.clock.run_until(lambda: client.row(pid)["rss"] >= count)
+        client.post("kill", pid=pid, sig=sig.STOP)
+        m.go(1)
+        return pid
+
+    first, other = stopped_at(TEXT + "one", 100), stopped_at(TEXT + "two", 200)
+    client.post("kill", pid=first, sig=sig.CONT)
+    finish(client, [first])
+    third = client.run("ask", TEXT + "six", params={"max_tokens": 5})
+    finish(client, [third])
+    assert client.row(third)["tokens_in"] < BLOCK + 3
+    client.post("kill", pid=other, sig=sig.KILL)
+
+
+def test_who_lets_go_of_its_cells_to_share_keeps_its_place() -> None:
+    m = machine(Options(cells=8192, context=4096, answer=60))
+    client = m.client()
+    client.run("ask", TEXT, params={"max_tokens": 400})
+    pid = client.run("ask", "another text", params={"max_tokens": 400})
+    m.go(1)
+    core = m.kernel.hosts["fake"].cores[0]
+    stream = core.queue.streams[pid]
+    seen: list[tuple[object, ...]] = []
+
+    def look() -> None:
+        seen.append((stream in core.queue, stream.task.vtime, stream.task.level, stream.task.since))
+
+    core.halt(stream)
+    stream.on_quiet.append(look)
+    core.rebuild(stream)
+    stream.on_quiet.append(lambda: seen.append((stream.q,)))
+    stream.on_quiet.append(look)
+    m.go(1)
+    assert seen == [seen[0], (0,), seen[0]]
+    assert seen[0][0]
+    assert client.row(pid)["rss"] > 0
+    m.sound()
 
 
 def test_what_is_shared_says_what_it_says_alone() -> None:

@@ -138,8 +138,13 @@ class Play:
             return False
         if stream not in core.cells and (stream.q or core.sharing._source(stream, len(stream) + 1)[2]):
             return False
+        further = core.sharing._further(stream, len(stream) + 1)
+        if further is not None and further.wait:
+            return False
         holds = core.pace.holds(stream) or core.deference.holds(stream)
-        return not holds and core.seating.free(stream, core.leased.values(), len(core.scoring))
+        return not holds and core.seating.free(
+            stream, core.leased.values(), len(core.scoring), core.pace.seats_of(stream)
+        )
 
     def _even(self, now: float) -> None:
         """No core has nobody for long while another has two: who just moved may stay a moment."""

@@ -15,7 +15,7 @@ _arrivals = itertools.count(1)
 
 
 class Fcfs(Policy):
-    """Order of arrival; a task keeps its place when it blocks and wakes."""
+    """Order of arrival; a task keeps its place when it blocks and wakes. Nobody preempts: who came first runs."""
 
     name = "fcfs"
     yields = True
@@ -43,3 +43,6 @@ class Fcfs(Policy):
     def rank(self, task: Task) -> tuple[float, ...]:
         """See Policy."""
         return (float(task.arrival),)
+
+    def charge(self, task: Task, cost: float) -> None:
+        """Service changes no place in this queue."""

@@ -79,7 +79,7 @@ class Task:
 
 class Policy(ABC):
     """An order over the runnable tasks of one core. What is not said otherwise: an order in which places are the
-    same on every core, in which sessions and shares mean nothing, and that service does not change."""
+    same on every core, and in which sessions mean nothing."""
 
     name: str
     sessions = False
@@ -106,6 +106,10 @@ class Policy(ABC):
         """Sorts tasks by how little they deserve: the greatest gives up its cells first."""
 
     @abstractmethod
+    def charge(self, task: Task, cost: float) -> None:
+        """The task was granted (or, negative, gave back) service worth so many tokens."""
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
     def lag(self, task: Task) -> float:
@@ -122,9 +126,6 @@ class Policy(ABC):
     def lead(self, task: Task, session: str) -> float:
         """How many tokens more the task's session has used than another; asked only if `sessions`."""
         return 0.0
-
-    def charge(self, task: Task, cost: float) -> None:  # noqa: B027  see the class
-        """The task was granted (or, negative, gave back) service worth so many tokens."""
 
     def holds(self, task: Task) -> bool:
         """Whether a task that has all the lease it can use holds back those behind it until their turn comes."""

@@ -16,7 +16,7 @@ _turns = itertools.count(1)
 
 
 class Rr(Policy):
-    """A queue; who has had its turn goes to the end."""
+    """A queue; who has had its turn goes to the end. Nobody preempts: a turn is a turn."""
 
     name = "rr"
 
