@@ -181,7 +181,8 @@ class Fuzzer:
         assert (counts["processes"], counts["pipes"], counts["cells"]) == (0, 0, 0), counts
         client.close()
         kernel = machine.kernel
-        assert (kernel.callers, kernel._interpreters) == ({}, {})
+        assert not kernel.callers, kernel.callers
+        assert not kernel._interpreters, kernel._interpreters
         assert not any(host.busy or host.members or host.streams for host in kernel.hosts.values())
 
 
