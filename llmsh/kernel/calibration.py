@@ -63,7 +63,8 @@ class Calibration:
         self.rates = rates
         self._wanted = points(limits)
         self._failed: dict[Point, int] = {}
-        self._again: dict[Point, tuple[int, float]] = dict.fromkeys(rates.doubtful, (0, now + AGAIN_S[0]))
+        doubtful = [point for point in self._wanted if point in rates.doubtful]
+        self._again: dict[Point, tuple[int, float]] = dict.fromkeys(doubtful, (0, now + AGAIN_S[0]))
         """Points to be measured again: how often they were, and when."""
 
     @property
@@ -115,6 +116,8 @@ class Calibration:
             return
         if error or not all(map(sum, took)):
             self._failed[point] = self._failed.get(point, 0) + 1
+            if self._failed[point] >= TRIES:
+                self._again.pop(point, None)
         else:
             self._accept(point, sum(map(typical, took)) / len(took), share < SHARE or any(map(disturbed, took)), now)
 

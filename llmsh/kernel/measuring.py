@@ -135,4 +135,7 @@ class Measuring:
             else:
                 self.calibration.ended(point, took, self._error, self._host.now(), self._share)
             self._learnt()
-            self._next()
+            if self._error:
+                self.soon()  # not at once: the next may fail as fast
+            else:
+                self._next()

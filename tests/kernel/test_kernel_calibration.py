@@ -104,6 +104,19 @@ def test_what_was_disturbed_is_measured_again_after_a_while() -> None:
     assert (rates.ms[point], rates.doubtful, again.wait(now)) == (50.0, set(), None)
 
 
+def test_what_was_disturbed_and_now_always_fails_is_left_out() -> None:
+    rates, point = Rates(), Point(1, 1, 32)
+    play(Calibration(rates, TWO), lambda point: 10.0)
+    rates.doubtful.add(point)
+    assert Calibration(rates, TWO._replace(seats=16)).wait(0) is None  # a smaller engine has no such step
+    again, now = Calibration(rates, TWO), AGAIN_S[0]
+    for _ in range(TRIES):
+        assert again.next(now) == point
+        again.ended(point, [[0.0]], "no room", now)
+    assert (again.next(now), again.wait(now)) == (None, None)
+    assert rates.ms[point] == 10.0
+
+
 def test_there_is_an_end_to_measuring_again() -> None:
     rates, now = Rates(), 0.0
     calibration = Calibration(rates, TWO._replace(cpus=1, cores=1, seats=1))
