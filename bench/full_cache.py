@@ -22,7 +22,8 @@ from bench.row import NOTE, Row, judged
 CHATS, CELLS = 12, 2048
 PROMPT, ANSWER = 500, 100
 PEERS = ((12, False), (4, False), (12, True), (4, True))
-"""Slots, and whether they share one pool."""
+"""Slots, and whether they share one pool. The first two, its defaults, are the short form's."""
+SHORT_PEERS = 2
 
 
 def ours(place: Place, texts: Sequence[str]) -> tuple[int, float, list[str]]:
@@ -51,7 +52,7 @@ def rows(place: Place) -> Iterator[Row]:
     """Ours, then each way of the other."""
     draw = random.Random(CHATS)
     texts: list[str] = []
-    for number, (slots, unified) in enumerate(PEERS):
+    for number, (slots, unified) in enumerate(PEERS[: place.pick(SHORT_PEERS, len(PEERS))]):
         with (
             tempfile.NamedTemporaryFile() as log,
             LlamaServer(place.model, cores(), CELLS, slots, log.file, unified=unified) as server,

@@ -23,7 +23,9 @@ from bench.place import Place, cores
 from bench.row import Row, judged
 from llmsh.abi.signals import KILL
 
-AGENTS, SYSTEM, OWN = 16, 1000, 12
+AGENTS, OWN = 16, 12
+SHORT_SYSTEM, SYSTEM = 500, 1000
+"""Tokens of the system prompt: half as many in the short form, of which the peer computes sixteen copies."""
 CELLS = 20_480
 PAIRS = 5
 FASTER, CELLS_TIMES = 4.0, 1.1
@@ -40,8 +42,8 @@ class Ours(NamedTuple):
     shared: int
 
 
-def ours(place: Place, system: str, texts: list[str]) -> Ours:
-    """In a fresh daemon."""
+def ours(place: Place, tokens: int, system: str, texts: list[str]) -> Ours:
+    """In a fresh daemon; `tokens`: of the system prompt."""
     unit = f'kind = "prompt"\ndescription = "of the bench"\nraw = true\nsystem = "{system}"\n'
     with (
         Daemon(place.model, {"many": unit}, **place.keys(cells=CELLS, calibrate="true")) as daemon,
@@ -60,8 +62,8 @@ def ours(place: Place, system: str, texts: list[str]) -> Ours:
             conn.post("kill", pid=job.pid, sig=KILL)
         jobs.all_ended(started)
     copies = len({row["core"] for row in rows})
-    rest = sum(max(0, int(row["ctx"]) - SYSTEM) for row in rows)
-    return Ours(took, used["used"], copies * SYSTEM + rest, used["shared"])
+    rest = sum(max(0, int(row["ctx"]) - tokens) for row in rows)
+    return Ours(took, used["used"], copies * tokens + rest, used["shared"])
 
 
 def theirs(place: Place, system: str, texts: list[str]) -> float:
@@ -78,26 +80,26 @@ def theirs(place: Place, system: str, texts: list[str]) -> float:
 
 def rows(place: Place) -> Iterator[Row]:
     """Time, then cells."""
-    draw = random.Random(SYSTEM)
+    draw, tokens = random.Random(AGENTS), place.pick(SHORT_SYSTEM, SYSTEM)
     with Daemon(place.model, **place.keys()) as daemon, closing(daemon.connect()) as conn:
         words = density(conn)
 
     def system(number: int) -> str:
-        return prose.text(SYSTEM, random.Random(number), words)
+        return prose.text(tokens, random.Random(number), words)
 
     texts = [prose.text(OWN, draw, words) for _ in range(AGENTS)]
     pairs = alternate(
-        place.count(PAIRS), lambda n: ours(place, system(n), texts), lambda n: theirs(place, system(n), texts)
+        place.count(PAIRS), lambda n: ours(place, tokens, system(n), texts), lambda n: theirs(place, system(n), texts)
     )
     mine, other = [a for a, _ in pairs], [b for _, b in pairs]
     ratio = stats.ratio(other, [each.seconds for each in mine])
     value = f"{ratio.shown()}, {median(each.seconds for each in mine):.2f} and {median(other):.2f} s"
     runs = [each._asdict() for each in mine]
     data: dict[str, Any] = {"ratio": ratio.record(), "llmshd": runs, "llama-server_s": other}
-    title = f"{AGENTS} agents, {SYSTEM:,} tokens shared: all first tokens, llama-server cold / llmshd"
+    title = f"{AGENTS} agents, {tokens:,} tokens shared: all first tokens, llama-server cold / llmshd"
     yield judged(title, f">= {FASTER:g}", value, ratio.middle >= FASTER, data)
     cells = stats.ratio([each.used for each in mine], [each.wanted for each in mine])
     value = f"{cells.shown()}, {mine[-1].used:,} used, {mine[-1].wanted:,} are one copy a core and the rest"
-    title = f"{AGENTS} agents, {SYSTEM:,} tokens shared: cells"
+    title = f"{AGENTS} agents, {tokens:,} tokens shared: cells"
     data = {"ratio": cells.record(), "llmshd": runs}
     yield judged(title, f"<= {CELLS_TIMES:g}", value, cells.middle <= CELLS_TIMES, data)

@@ -28,8 +28,8 @@ ROUNDS, WAKES = 12, 6
 MEMORY, FILE = 300.0, 30.0
 FOLDER = "build"
 """Where the swap file is: results are written there, too; /tmp may be no disk."""
-CHATS, ROOM = 3, 1600
-"""Sleepers, and cells: of one of them, and its answers."""
+CHATS, SHORT_SLEEPER, ROOM = 3, 300, 1.6
+"""Sleepers; their tokens in the short form, else TOKENS; cells in parts of one of them: it and its answers."""
 WAYS = {"memory": (0, 0), "file": (1, 1 << 30), "computed": (1, 0)}
 """Bytes of images in memory (0: no bound) and in the file."""
 UNIT = {"talk": 'kind = "chat"\ndescription = "a chat of the bench"\n'}
@@ -93,12 +93,14 @@ def _wake(jobs: Jobs, chat: Job, draw: random.Random) -> float:
 
 
 def _daemons(place: Place) -> Iterator[Row]:
-    draw = random.Random(CHATS)
+    draw, tokens = random.Random(CHATS), place.pick(SHORT_SLEEPER, TOKENS)
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     with ExitStack() as stack:
         sides: list[tuple[str, Jobs, list[Job]]] = []
         for way, (memory, file) in WAYS.items():
-            keys = place.keys(cores=1, cells=ROOM, threads=place.threads, swap_memory=memory, swap_file=file)
+            keys = place.keys(
+                cores=1, cells=round(ROOM * tokens), threads=place.threads, swap_memory=memory, swap_file=file
+            )
             daemon = stack.enter_context(Daemon(place.model, UNIT, **keys))
             conn = stack.enter_context(closing(daemon.connect()))
             conn.call("load", model=place.model)
@@ -107,7 +109,7 @@ def _daemons(place: Place) -> Iterator[Row]:
         for number in range(CHATS):
             for _, jobs, chats in sides:  # all at once: this is not measured
                 chats.append(jobs.start("", 1, agent="talk", stdin="client", params={"raw": True}))
-                jobs.say(chats[number], prose.text(TOKENS, draw, words))
+                jobs.say(chats[number], prose.text(tokens, draw, words))
             for _, jobs, chats in sides:
                 jobs.settle(chats[number:])
         for number in range(place.count(WAKES)):

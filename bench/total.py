@@ -16,6 +16,7 @@ from statistics import median
 from bench import stats
 from bench.daemon import Daemon, measured
 from bench.overhead import Run
+from bench.pairs import alternate
 from bench.peer import Answer, LlamaServer
 from bench.place import CELLS, Place
 from bench.row import Row, judged
@@ -55,6 +56,19 @@ def theirs(server: LlamaServer, count: int, first: int) -> float:
     return count * TOKENS / took
 
 
+def _pairs(place: Place, conn: Connection, server: LlamaServer, count: int) -> list[tuple[float, float]]:
+    """Ours and theirs; what is cold has to be warm first, for which a short form takes one request."""
+    first = 1000 * count
+    warm = count if place.scale else 1
+    ours(conn, warm, first)
+    theirs(server, warm, first)
+    return alternate(
+        place.count(PAIRS),
+        lambda i: ours(conn, count, first + (2 * i + 1) * count),
+        lambda i: theirs(server, count, first + (2 * i + 2) * count),
+    )
+
+
 def rows(place: Place) -> Iterator[Row]:
     """A row for each number of requests."""
     cores = len(os.sched_getaffinity(0))
@@ -67,14 +81,7 @@ def rows(place: Place) -> Iterator[Row]:
                 tempfile.NamedTemporaryFile() as log,
                 LlamaServer(place.model, cores, CELLS, count, log.file) as server,
             ):
-                pairs: list[tuple[float, float]] = []
-                number = 1000 * count
-                for i in range(place.count(PAIRS) + 1):
-                    number += 2 * count
-                    early = theirs(server, count, number) if i % 2 else 0.0
-                    mine = ours(conn, count, number + count)
-                    pairs.append((mine, early or theirs(server, count, number)))
-                del pairs[0]  # the first warms what is cold
+                pairs = _pairs(place, conn, server, count)
             found = stats.ratio(*(list(side) for side in zip(*pairs, strict=True)))
             mine, other = (median(side) for side in zip(*pairs, strict=True))
             chosen = conn.call("lsdev", long=True)[0]["rows"][0]["rates"]["chosen"]
