@@ -139,6 +139,17 @@ class Load(_Message, frozen=True):
     donor: int = 0
 
 
+class Adopt(_Message, frozen=True):
+    """q, fed and without a cell, has an image of its positions `at` … computed - 1 in the swap file, `size` bytes that
+    the engine before this one has written. It is read before it is loaded. q quiet."""
+
+    q: int
+    computed: int
+    at: int
+    size: int
+    op: int
+
+
 class Score(_Message, frozen=True):
     """Log-probability of each label (token ids) as the text that follows q's log. q quiet; the
     prompt is computed first. DONE carries a sum of log-probabilities a label."""
@@ -206,7 +217,7 @@ class Pack(_Message, frozen=True):
     op: int
 
 
-Operation = Cut | Fork | Save | Move | Load | Score | Drop
+Operation = Cut | Fork | Save | Move | Load | Adopt | Score | Drop
 """What DONE answers, beside MEASURE, PACK and TRANSFER."""
 ToSequence = Open | Answer | Feed | Lease | Halt | Operation
 ToCore = ToSequence | Threads | Measure | Pack
@@ -357,35 +368,8 @@ from_engine: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromE
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
-MESSAGE_MAX = 16 << 20
-"""Bytes of one message; a longer one is a fault of the peer."""
-
 
 def pack(message: Any) -> bytes:
     """One message with its length before it."""
     data = _encoder.encode(message)
     return len(data).to_bytes(4, "big") + data
-
-
-class Unpacker:
-    """Takes bytes in any pieces, gives whole messages (undecoded). Raises ValueError on a length
-    over MESSAGE_MAX."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Add bytes; return every message they complete."""
-        self._buffer += data
-        out: list[bytes] = []
-        start = 0
-        while len(self._buffer) - start >= 4:
-            length = int.from_bytes(self._buffer[start : start + 4], "big")
-            if length > MESSAGE_MAX:
-                raise ValueError(f"message of {length} bytes")
-            if len(self._buffer) - start - 4 < length:
-                break
-            out.append(bytes(self._buffer[start + 4 : start + 4 + length]))
-            start += 4 + length
-        del self._buffer[:start]
-        return out

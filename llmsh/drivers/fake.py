@@ -16,7 +16,7 @@ from llmsh.abi.errors import Error
 from llmsh.abi.routes import Routes
 from llmsh.drivers import fakeschema
 from llmsh.drivers.fakecore import CELL_BYTES, Options, Plan, ProtocolError, rule
-from llmsh.drivers.fakeengine import FakeEngine
+from llmsh.drivers.fakeengine import FakeEngine, SwapFile
 from llmsh.drivers.faketext import VOCAB, Writer
 from llmsh.kernel.clock import Clock, Timer
 from llmsh.kernel.device import Sink
@@ -93,6 +93,8 @@ class FakeDevice:
         self._routes = Routes(len(self._places))
         self._early: deque[lease.ToEngine] = deque()
         """What came before the engine was ready."""
+        self._file: SwapFile = {}
+        """Of the engine that lives, or of the next."""
         self._out: deque[tuple[int, lease.FromEngine | str]] = deque()
         self._starting: Timer | None = None
         self._requests: dict[int, tuple[lease.Request, Answered]] = {}
@@ -140,9 +142,11 @@ class FakeDevice:
         """SIGKILL."""
         self.crash("killed by signal 9")
 
-    def close(self) -> None:
+    def close(self, keep: bool = False) -> None:
         """End of file on the channel."""
+        file = self._file
         self.crash("closed")
+        self._file = file if keep else {}
 
     # The tests' side.
 
@@ -155,6 +159,7 @@ class FakeDevice:
             self._out.pop()
         self.alive = False
         self.engine = None
+        self._file = {}
         self._places = [_Place() for _ in self._places]
         self._routes = Routes(len(self._places))
         self._early.clear()
@@ -215,7 +220,7 @@ class FakeDevice:
             self._say(self.broken)
             self.crash("exited with status 1")
             return
-        self.engine = FakeEngine(self.options, self._writer)
+        self.engine = FakeEngine(self.options, self._writer, self._file)
         made = self.options
         sizes = (made.cells, made.sequences, made.longest, CELL_BYTES)
         self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, made.cores, "bytes", made.cpus))

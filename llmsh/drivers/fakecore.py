@@ -205,7 +205,9 @@ class FakeCore:
         parts = [(each, 1) for each in ready if each.target - len(each.cells) == 1 or self._alone(each)]
         ms = self.options.ms + self.options.each * max(0, len(parts) - 1) + self.options.cell * self.cells.highest
         chosen = {each.q for each, _ in parts}
+        # As engine/plan.py does: the prompt that is done soonest first.
         waiting = [each for each in ready if each.q not in chosen]
+        waiting.sort(key=lambda each: each.target - len(each.cells))
         bound = min([STEP_MAX_MS, *(each.pace for each, _ in parts if each.pace)])
         for place, each in enumerate(waiting):
             count = self._chunk(each, ms, bound, at_least=1 if place == 0 else 0)

@@ -9,12 +9,18 @@ from llmsh.drivers.fakecore import CELL_BYTES, FakeCore, Options, Plan, Sequence
 from llmsh.drivers.fakemeasure import Measures
 from llmsh.drivers.faketext import EOS, Matcher, Words, Writer
 
+ELSEWHERE = -1
+"""Where an image lies that an engine before this one has written."""
+SwapFile = dict[int, tuple[int, bytes]]
+"""By offset: the size of an image, and of which tokens it is."""
+
 
 class FakeEngine:
     """One incarnation: options.cores shared cores, and EXACT, which takes one sequence at a time."""
 
-    def __init__(self, options: Options, writer: Writer | None = None) -> None:
+    def __init__(self, options: Options, writer: Writer | None = None, file: SwapFile | None = None) -> None:
         self.options = options
+        self.file: SwapFile = {} if file is None else file
         writer = writer or Words(options.answer)
         self.cores = {
             index: FakeCore(index, options.cells, options.sequences, options, writer) for index in range(options.cores)
@@ -133,6 +139,8 @@ class FakeEngine:
                 self._move(sequence, message)
             case lease.Load():
                 self._load(sequence, message)
+            case lease.Adopt():
+                self._adopt(sequence, message)
             case lease.Score():
                 rule(bool(sequence.log) and not sequence.saved, message, "nothing fed, or saved and not loaded")
                 self._pending(sequence)
@@ -146,12 +154,29 @@ class FakeEngine:
         for q in message.qs:
             rule(q in self.sequences, message, "no such sequence")
             each = self.sequences[q]
-            there = None if message.write else at
-            rule(each.saved and each.spilled == there, message, "q {} is at {}", q, each.spilled)
-            each.spilled = at if message.write else None
+            self._spill(message, each, at)
             at += each.size
         ms = (at - message.offset) / 1024 * self.options.disk
         self._out.append(lease.Done(message.op, 0, ms=ms))
+
+    def _spill(self, message: lease.Transfer, each: Sequence, at: int) -> None:
+        tokens = bytes(each.log[each.behind : each.behind + each.image])
+        if message.write:
+            rule(each.saved and each.spilled is None, message, "q {} is at {}", each.q, each.spilled)
+            self.file[at] = (each.size, tokens)
+            each.spilled = at
+            return
+        rule(each.saved and each.spilled in (at, ELSEWHERE), message, "q {} is at {}", each.q, each.spilled)
+        size, there = self.file.get(at, (0, b""))
+        rule(size == each.size and there.startswith(tokens), message, "the image at {} is another", at)
+        each.spilled = None
+
+    def _adopt(self, sequence: Sequence, message: lease.Adopt) -> None:
+        right = 0 <= message.at < message.computed <= len(sequence.log) and message.size > 0
+        rule(right and not (sequence.saved or sequence.cells), message, "the log is {} long", len(sequence.log))
+        sequence.saved, sequence.spilled, sequence.size = True, ELSEWHERE, message.size
+        sequence.behind, sequence.image = message.at, message.computed - message.at
+        self.cores[sequence.core].done(message.op, sequence)
 
     def _lease(self, sequence: Sequence, message: lease.Lease) -> None:
         if message.n != sequence.halted:

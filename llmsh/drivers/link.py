@@ -1,13 +1,13 @@
 """A socket to an engine on the kernel's event loop: frames out without blocking, frames in as they come.
 
-It knows lengths and bytes (abi/lease.py), no message. What the engine sends is hostile until decoded.
+It knows lengths and bytes (abi/unpacker.py), no message. What the engine sends is hostile until decoded.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
 
-from llmsh.abi import lease
+from llmsh.abi.unpacker import Unpacker
 
 BACKLOG_MAX = 64 << 20
 """Bytes that an engine may leave unread before it counts as hanging."""
@@ -30,7 +30,7 @@ class Link:
         self._socket = end
         self._frame = frame
         self._ended = ended
-        self._unpacker = lease.Unpacker()
+        self._unpacker = Unpacker()
         self._out = bytearray()
         self._open = True
         end.setblocking(False)

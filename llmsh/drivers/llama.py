@@ -53,6 +53,9 @@ class LlamaDevice:
         self._household = household
         self._threads = threads
         self._loop = loop
+        self._file = -1
+        """The swap file of the engine that lives, or of the next."""
+        self._keep = False
         self._life: Incarnation | None = None
         self._count = 0
 
@@ -62,18 +65,18 @@ class LlamaDevice:
         self._count += 1
         number = self._count
         loop = self._loop or asyncio.get_running_loop()
-        swap = self._swap_file()
+        if self._file < 0:
+            self._file = self._swap_file()
+        self._keep = False
         try:
             received, died = partial(_received, sink, number), partial(self._died, sink, number)
             away = self._household.away if self._household is not None else nullcontext
-            self._life = Incarnation(loop, self._options, received, died, self._log, swap, away)
+            self._life = Incarnation(loop, self._options, received, died, self._log, self._file, away)
             self.pid = self._life.pid
             self._lead(1, self._threads)
         except OSError as exc:
+            self._forget_file()
             loop.call_soon(sink.died, number, f"cannot be started: {exc.strerror}")
-        finally:
-            if swap >= 0:
-                os.close(swap)
 
     def _swap_file(self) -> int:
         """A file for this engine's life, -1 for none: it goes with the last descriptor."""
@@ -85,8 +88,15 @@ class LlamaDevice:
             self._log(f"no swap file in {self._swap}: {exc.strerror}")
             return -1
 
+    def _forget_file(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
     def _died(self, sink: Sink, number: int, reason: str) -> None:
         self._life, self.pid = None, 0
+        if not self._keep:
+            self._forget_file()
         self._lead(0, 0)
         sink.died(number, reason)
 
@@ -120,10 +130,13 @@ class LlamaDevice:
         if self._life is not None:
             self._life.kill()
 
-    def close(self) -> None:
-        """End the engine in order; `died` follows."""
+    def close(self, keep: bool = False) -> None:
+        """End the engine in order; `died` follows. See Device for `keep`."""
+        self._keep = keep
         if self._life is not None:
             self._life.close()
+        else:
+            self._forget_file()
 
 
 def _received(sink: Sink, number: int, message: FromEngine) -> None:

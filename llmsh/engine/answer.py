@@ -4,6 +4,8 @@ All three are caches of the log: made anew, they are brought up to date by what 
 knows no cells and no lease.
 """
 
+from collections.abc import Sequence
+
 from llmsh.abi import lease
 from llmsh.engine.grammar import Grammar
 from llmsh.engine.matcher import Matcher
@@ -28,7 +30,7 @@ class Answer:
         self._sampler = Sampler(sampling, model.size, model.eog if sampling.ignore_eos else frozenset())
         self._grammar = Grammar(model, sampling.grammar) if sampling.grammar else None
 
-    def catch_up(self, log: list[int]) -> str:
+    def catch_up(self, log: Sequence[int]) -> str:
         """Take what stands in the log; empty, or why it cannot belong to this answer."""
         if len(log) < self.at:
             return f"the answer begins at {self.at}, the log is {len(log)} long"
@@ -54,7 +56,7 @@ class Answer:
         self.matcher.push(self._model.pieces[token])
         return True
 
-    def choose(self, row: Floats, log: list[int]) -> int:
+    def choose(self, row: Floats, log: Sequence[int]) -> int:
         """The next token of the log, from its row of logits (which is changed). Raises DeadEnd."""
         likely = log_softmax(row) if self._rated else None
         self._sampler.prepare(row, log)

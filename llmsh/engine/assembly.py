@@ -6,7 +6,7 @@ import sys
 
 from llmsh.abi import lease
 from llmsh.abi.limits import SEQUENCES_MAX
-from llmsh.engine import binding
+from llmsh.engine import binding, heap
 from llmsh.engine.cache import Cache
 from llmsh.engine.calibrate import Calibrator
 from llmsh.engine.channel import Channel
@@ -26,6 +26,7 @@ _SWITCH = 0.0005
 def serve(options: argparse.Namespace, channel: Channel) -> None:
     """Load, say READY, and serve until the kernel is gone. Raises Error, Closed or BROKEN."""
     sys.setswitchinterval(_SWITCH)
+    heap.arrange()
     binding.start()
     model = Model(options.model)
     page = AbortPage(options.abort_fd)

@@ -11,7 +11,8 @@ from llmsh.abi.errors import Error
 from llmsh.abi.layout import Layout, order
 from llmsh.abi.lease import EXACT
 from llmsh.engine.core import SCRATCH, Core
-from llmsh.engine.sequence import Image, Sequence
+from llmsh.engine.image import Image, split, tail
+from llmsh.engine.sequence import Sequence
 
 
 class Residents:
@@ -109,7 +110,6 @@ class Cache:
         if parent.saved >= 0:
             if len(child.log) == len(parent.log) and not parent.spilled:
                 child.image, child.saved, child.saved_at = parent.image, parent.saved, parent.saved_at
-                child.places = parent.places
             return
         end = min(parent.computed, len(child.log))
         if parent.slot is None or parent.exact or not self.share or end < 1:
@@ -151,23 +151,22 @@ class Cache:
         """Move the cells from `at` on to an image, let go of those before; empty, or what is wrong."""
         if sequence.saved >= 0:
             return ""
-        image, computed, places = None, sequence.computed, order(sequence.cells[at:])
+        image, computed = None, sequence.computed
         if sequence.slot is not None and computed > at:
-            image = self._image(self.home(sequence), sequence.slot, at)
+            image = self._image(self.home(sequence), sequence.slot, at, tail(order(sequence.cells[at:])))
             if not image.size:
                 return "the cells cannot be saved"
         self.leave(sequence)
         sequence.image, sequence.saved, sequence.saved_at = image, computed, min(at, computed)
-        sequence.places = places
         return ""
 
-    def _image(self, home: Residents, slot: int, at: int) -> Image:
+    def _image(self, home: Residents, slot: int, at: int, places: bytes) -> Image:
         """A slot's cells from `at` on: by way of a scratch slot, since llama.cpp saves whole slots."""
         if not at:
-            return home.core.save(slot)
+            return home.core.save(slot, places)
         scratch = home.scratch[-1]
         home.core.share(slot, scratch, at, -1)
-        image = home.core.save(scratch)
+        image = home.core.save(scratch, places)
         home.core.remove(scratch, 0)
         return image
 
@@ -195,27 +194,36 @@ class Cache:
             self._share_cells(donor, sequence, at)
         if image is not None and keep > at:
             home = self.home(sequence)
-            if not self._put(home, sequence, image, at):
+            error = self._put(home, sequence, image, at)
+            if error:
                 self._release(sequence)
-                return "no room for the image"
-            sequence.cells += home.layout.put(sequence.places)
+                return error
             home.cut(sequence, keep)
         sequence.forget_image()
         return ""
 
-    def _put(self, home: Residents, sequence: Sequence, image: Image, at: int) -> bool:
-        """An image into a slot, behind what is there; the log may have been cut since."""
+    def _put(self, home: Residents, sequence: Sequence, image: Image, at: int) -> str:
+        """An image into a slot, behind what is there; the log may have been cut since. Empty, or what is wrong."""
         assert sequence.slot is not None  # the caller entered it
+        try:
+            data, places = split(image)
+        except ValueError as exc:
+            return str(exc)
+        if len(places) < sequence.saved - at:
+            return "an image of too few cells"
         if not at:
-            done = home.core.load(sequence.slot, image)
+            done = home.core.load(sequence.slot, data)
         else:
             scratch = home.scratch[-1]
-            done = home.core.load(scratch, image)
+            done = home.core.load(scratch, data)
             if done:
                 home.core.share(scratch, sequence.slot, at, -1)
             home.core.remove(scratch, 0)
         home.core.remove(sequence.slot, sequence.saved)
-        return done
+        if not done:
+            return "no room for the image"
+        sequence.cells += home.layout.put(places)
+        return ""
 
     def shrink(self, sequences: dict[int, Sequence]) -> None:
         """EXACT goes when nobody is left who belongs there."""

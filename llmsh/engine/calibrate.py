@@ -12,7 +12,7 @@ from llmsh.abi.errors import Error
 from llmsh.engine.cache import Cache, Residents
 from llmsh.engine.channel import Channel
 from llmsh.engine.filling import SLOTS, empty, fill
-from llmsh.engine.sequence import Image
+from llmsh.engine.image import Image
 
 TAKES_MAX = 64
 """Decodes of one measurement at most."""

@@ -9,6 +9,7 @@ import socket
 import msgspec
 
 from llmsh.abi import lease
+from llmsh.abi.unpacker import Unpacker
 
 BACKLOG_MAX = 4 << 20
 """Bytes that the kernel may leave unread before the engine waits for it."""
@@ -26,7 +27,7 @@ class Channel:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
-        self._unpacker = lease.Unpacker()
+        self._unpacker = Unpacker()
         self._out = bytearray()
         self._poll = select.poll()
 
@@ -99,7 +100,7 @@ class Blocking:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._unpacker = lease.Unpacker()
+        self._unpacker = Unpacker()
 
     def receive(self) -> list[lease.Request]:
         """The next requests; an empty list is a piece of one. Raises Closed."""

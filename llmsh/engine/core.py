@@ -15,6 +15,7 @@ from llmsh.abi.errors import Error
 from llmsh.engine import cachetype
 from llmsh.engine.batch import Batch
 from llmsh.engine.binding import STRLEN, C
+from llmsh.engine.image import Image
 from llmsh.engine.model import Model
 
 _libc = ctypes.CDLL(None)
@@ -127,15 +128,17 @@ class Core:
         """Let `target` hold the cells of `source` at positions start … end - 1 as well; end -1: to the last."""
         C.llama_memory_seq_cp(self._memory, source, target, start, end)
 
-    def save(self, slot: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-        """A slot's cells as an image."""
-        image = np.empty(C.llama_state_seq_get_size(self.handle, slot), np.uint8)
+    def save(self, slot: int, tail: bytes = b"") -> Image:
+        """A slot's cells as an image, with `tail` behind it; empty when they cannot be saved."""
+        room = C.llama_state_seq_get_size(self.handle, slot)
+        image = np.empty(room + len(tail), np.uint8)
         kind = ctypes.POINTER(ctypes.c_uint8)
-        n = C.llama_state_seq_get_data(self.handle, image.ctypes.data_as(kind), image.size, slot)
-        return image[:n]
+        n = C.llama_state_seq_get_data(self.handle, image.ctypes.data_as(kind), room, slot)
+        image[n : n + len(tail)] = np.frombuffer(tail, np.uint8)
+        return image[: n + len(tail) if n else 0]
 
-    def load(self, slot: int, image: "np.ndarray[Any, np.dtype[np.uint8]]") -> bool:
-        """Put an image into a slot; False when there is no room."""
+    def load(self, slot: int, image: Image) -> bool:
+        """Put an image, without a tail, into a slot; False when there is no room."""
         kind = ctypes.POINTER(ctypes.c_uint8)
         return bool(C.llama_state_seq_set_data(self.handle, image.ctypes.data_as(kind), image.size, slot))
 

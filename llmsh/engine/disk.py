@@ -13,7 +13,8 @@ import numpy as np
 
 from llmsh.abi import lease
 from llmsh.engine.channel import Closed
-from llmsh.engine.sequence import Image, Sequence
+from llmsh.engine.image import Image
+from llmsh.engine.sequence import Sequence
 
 
 class Disk:

@@ -4,7 +4,7 @@ They are in no book: whoever obeys a message in that core empties it first. It k
 """
 
 from llmsh.engine.cache import Residents
-from llmsh.engine.sequence import Image
+from llmsh.engine.image import Image
 
 SLOTS = 3
 """The last of the scratch slots: what is piled up, what is being made, what is being loaded."""

@@ -168,6 +168,8 @@ class Orders:
                 return
             case lease.Cut():
                 error = self._cut(sequence, message.at)
+            case lease.Adopt():
+                error = sequence.adopt(message.computed, message.at, message.size)
             case _:
                 began, core = time.perf_counter(), sequence.core
                 error = self._copy(sequence, message)

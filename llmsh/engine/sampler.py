@@ -8,6 +8,7 @@ of it. It knows no model and no sequence.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Sampler:
             sampling.repeat_penalty != 1.0 or sampling.frequency_penalty != 0.0 or sampling.presence_penalty != 0.0
         )
 
-    def prepare(self, row: Floats, log: list[int]) -> None:
+    def prepare(self, row: Floats, log: Sequence[int]) -> None:
         """Bias and penalties, in place; once for each row."""
         if self._biased.size:
             row[self._biased] += self._bias

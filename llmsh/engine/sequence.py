@@ -4,13 +4,11 @@ concern a single sequence are here.
 It calls no llama.cpp and sends nothing: it says what has become of a message.
 """
 
-import collections.abc
 from array import array
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from llmsh.abi import lease
+from llmsh.engine.image import Image
 from llmsh.engine.score import Scoring
 
 if TYPE_CHECKING:  # an answer's grammar loads llama.cpp, which the rules of leases do not need
@@ -18,8 +16,6 @@ if TYPE_CHECKING:  # an answer's grammar loads llama.cpp, which the rules of lea
 
 EXACT_CUT = 32
 """Exact sequences are prefilled in pieces between absolute multiples of this (a divisor of 256)."""
-
-Image = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Sequence:
@@ -29,7 +25,7 @@ class Sequence:
         self.q = q
         self.core = core
         self.exact = exact
-        self.log: list[int] = []
+        self.log: array[int] = array("i")
         self.fed = 0
         """Tokens of the log before this position were fed, those after it sampled here."""
         self.singles: list[tuple[int, int]] = []
@@ -46,8 +42,6 @@ class Sequence:
         """Bytes of the image when it is in the swap file, 0 otherwise."""
         self.saved_at = 0
         """Where it begins: what is before is shared with others."""
-        self.places: collections.abc.Sequence[int] = ()
-        """In which order the image has its cells, counted from there."""
         self.answer: Answer | None = None
         self.upto: int | None = None
         self.pace = 0.0
@@ -88,7 +82,7 @@ class Sequence:
                 self.singles.append((self.fed, at))
             if self.exact and single and tokens:
                 self.singles.append((at, at + len(tokens)))
-            self.log += tokens
+            self.log.extend(tokens)
             self.fed = len(self.log)
             self.interrupted = False
 
@@ -102,7 +96,17 @@ class Sequence:
 
     def forget_image(self) -> None:
         """It is not saved."""
-        self.image, self.saved, self.saved_at, self.spilled, self.places = None, -1, 0, 0, ()
+        self.image, self.saved, self.saved_at, self.spilled = None, -1, 0, 0
+
+    def adopt(self, computed: int, at: int, size: int) -> str:
+        """An image of positions `at` to `computed` - 1 lies in the swap file, in so many bytes; empty, or what is
+        wrong."""
+        if self.computed or self.saved >= 0 or not 0 <= at < computed <= len(self.log) or size < 1:
+            return f"an image of {at} to {computed} in {size} bytes, the log is {len(self.log)} long"
+        # The log may have grown since: as where it grows behind cells, an exact chunk begins anew.
+        self.saved = self.boundary(computed) if self.exact else computed
+        self.saved_at, self.spilled = at, size
+        return ""
 
     def drop_answer(self) -> None:
         """The answer is over, or another begins."""

@@ -105,7 +105,7 @@ class Stepper:
             if work.parts:
                 rows.append(self._fill_labels(home, work))
             else:
-                tokens = sequence.log[work.start : work.end]
+                tokens = sequence.log[work.start : work.end].tolist()
                 rows.append(batch.add(tokens, work.start, sequence.slot, "last" if work.row else "none"))
         return rows
 

@@ -54,6 +54,7 @@ def _fed(core: Owner, stream: Stream, count: int, cost: float, ms: float) -> Non
     stream.computed = min(len(stream), stream.computed + count)
     new = max(0, stream.computed - stream.reached)
     stream.reached = max(stream.reached, stream.computed)
+    stream.foresee(core.port.input_cost)
     stream.task.since = core.heard
     core.queue.charge(stream, cost, min(count, new) * each)
     core.queue.used(stream, cost)
@@ -67,6 +68,7 @@ def _made(core: Owner, stream: Stream, token: int, data: bytes, ms: float) -> No
     stream.append([token], made=True)
     stream.sent = len(stream)
     stream.suspect = False
+    stream.task.bound -= 1.0
     stream.task.since = core.heard
     core.queue.spend(stream)
     core.queue.used(stream, 1.0)
@@ -101,6 +103,7 @@ def _ended(core: Owner, stream: Stream, message: Halted) -> None:
         core.port.panic(f"no cell for sequence {stream.q}: {core.cells.check() or 'the books are right'}")
     elif stream.goal != GENERATE or answer is None:
         return
-    elif why in (EOS, STOP, GRAMMAR) or (why == LIMIT and len(stream) >= answer.end):
+    elif why in (EOS, STOP, GRAMMAR) or len(stream) >= answer.end:
         stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
-        stream.client.answered(why)
+        # A limit may have been lowered meanwhile: then it was revoked.
+        stream.client.answered(why if why in (EOS, STOP, GRAMMAR) else LIMIT)

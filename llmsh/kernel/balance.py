@@ -65,10 +65,12 @@ def loads(cores: Sequence[Weights], front: float = 1.0) -> list[float]:
     ]
 
 
-def move(cores: Sequence[Weights], free: Callable[[Task], bool], front: float = 1.0) -> tuple[int, int, Task] | None:
+def move(
+    cores: Sequence[Weights], free: Callable[[Task, int], bool], front: float = 1.0
+) -> tuple[int, int, Task] | None:
     """The move that evens out most: from, to, task; None when none is worth it. `front`: see loads.
 
-    `free`: whether a task can be moved now; asked of LOOKS at most. A core without any task always gets one
+    `free`: whether a task can be moved to a core now; asked of LOOKS at most. A core without any task always gets one
     from a core with two."""
     sums, whole = loads(cores, front), totals(cores)
     light = sums.index(min(sums))
@@ -84,7 +86,7 @@ def move(cores: Sequence[Weights], free: Callable[[Task], bool], front: float = 
         if gain > least and load < gap:
             gains.append((gain, kind))
     gains.sort(key=lambda each: each[0], reverse=True)
-    task = cores[heavy].first((kind for _, kind in gains), free, LOOKS)
+    task = cores[heavy].first((kind for _, kind in gains), lambda task: free(task, light), LOOKS)
     return (heavy, light, task) if task is not None else None
 
 
@@ -119,13 +121,15 @@ C = TypeVar("C", bound=Core)
 
 
 class Balance(Generic[C]):
-    """Evens out the cores of one device, soon after a change. `send` moves a quiet stream that is movable."""
+    """Evens out the cores of one device, soon after a change. `send` moves a quiet stream that is movable; `rooted`
+    says whether one had better stay on its core than go to another."""
 
     def __init__(
         self,
         clock: Clock,
         movable: Callable[[C, Stream], bool],
         send: Callable[[Stream, C, C], None],
+        rooted: Callable[[Stream, C, C], bool],
     ) -> None:
         self.cores: list[C] = []
         self.width = CORES_MAX
@@ -133,7 +137,10 @@ class Balance(Generic[C]):
         self._clock = clock
         self._movable = movable
         self._send = send
+        self._rooted = rooted
         self._timer: Timer | None = None
+        self._later: Timer | None = None
+        """Somebody should go but cannot yet, or had better stay for now: looked at again then."""
         self._leaving: Stream | None = None
         """Whose lease was taken back so that it can go."""
 
@@ -144,6 +151,16 @@ class Balance(Generic[C]):
         if task is not None and self._goals and in_time(task):
             return among[self._places([*self._timely(among), (-1, task)], among)[-1]]
         return min(among, key=lambda place: counts[place])
+
+    def place(self, stream: Stream) -> int:
+        """Where a stream goes that has nothing yet: to what it can share, else where the fewest are."""
+        light = self.lightest(stream.task)
+        if self._goals and in_time(stream.task):
+            return light
+        among = [self.cores[at] for at in eligible([len(core.queue) for core in self.cores], self.width)]
+        better = [core for core in among if self._rooted(stream, core, self.cores[light])]
+        best = max(better, key=lambda core: sum(self._rooted(stream, core, each) for each in better), default=None)
+        return self.cores.index(best) if best is not None else light
 
     @property
     def _goals(self) -> bool:
@@ -184,6 +201,10 @@ class Balance(Generic[C]):
                 return
             self._go(*found)
 
+    def _again(self) -> None:
+        self._later = None
+        self.changed()
+
     def _next(self) -> tuple[Stream, C, C] | None:
         """The move to make now: who, from where and to where."""
         weights = [core.queue.weights for core in self.cores]
@@ -204,7 +225,18 @@ class Balance(Generic[C]):
 
     def _move(self, among: Sequence[int], free: Callable[[Task], bool]) -> tuple[int, int, Task] | None:
         weights, goals = [self.cores[place].queue.weights for place in among], self._goals
-        return move(weights, lambda task: free(task) and not (goals and in_time(task)), self._front)
+
+        def goes(task: Task, to: int) -> bool:
+            if goals and in_time(task):
+                return False
+            core, stream = self._where(task)
+            if free(task) and not self._rooted(stream, core, self.cores[among[to]]):
+                return True
+            if self._later is None:
+                self._later = self._clock.call_later(SETTLED_S, self._again)
+            return False
+
+        return move(weights, goes, self._front)
 
     @property
     def _front(self) -> float:
@@ -235,8 +267,9 @@ class Balance(Generic[C]):
 
     def _arrived(self) -> None:
         """It is quiet, or its engine is gone, or itself: who is to go now goes, before anybody gets a lease."""
-        stream, self._leaving = self._leaving, None
+        self._leaving = None
         found = self._next()
-        if found is not None and found[0] is stream and not stream.leased:
+        # Its halt may have freed another that shares with it; who has no lease goes in any case, or it has no end.
+        if found is not None and not found[0].leased:
             self._send(*found)
         self.changed()

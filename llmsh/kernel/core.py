@@ -9,6 +9,7 @@ from llmsh.kernel import account
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.deference import Deference
 from llmsh.kernel.entry import enter
+from llmsh.kernel.holder import Holder
 from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
 from llmsh.kernel.precedence import Precedence
@@ -64,6 +65,8 @@ class Core:
             stream.task.since = self.port.now()
             fresh = min(self.sharing.ahead(stream), max(0, len(stream) - 1 - stream.reached))  # again is not more
             stream.task.ahead = fresh * self.port.input_cost
+            answer = stream.answer.end - len(stream) if stream.answer is not None else self._score_cost(stream)
+            stream.task.bound = stream.task.ahead + answer
             self.queue.add(stream)
             self.port.changed()
 
@@ -71,6 +74,7 @@ class Core:
         """The stream must not run: its lease is taken back."""
         if self.queue.remove(stream):
             self.port.changed()
+        self.sharing.waiting.drop(stream)
         self.residence.withdraw(stream)
         self.port.swap.withdraw(stream)
         self.halt(stream)
@@ -138,8 +142,11 @@ class Core:
         queue.begin()
         while (task := queue.pick()) is not None:
             stream = self.queue.streams[task.ident]
-            if self.precedence.holds(queue, stream) or queue.waits(task):
+            if queue.waits(task):
                 break
+            if queue.behind(task) or self.precedence.holds(queue, stream):
+                self.queue.park(queue, task, session=True)
+                continue
             verdict = self._serve(stream)
             if stream.leased:
                 self.precedence.leads(queue, task)
@@ -234,10 +241,10 @@ class Core:
         if stream.leased and stream.upto - len(stream) > self.quantum // 2:
             return SERVED
         if not most and (wait := self._turn(stream)):
-            return wait
+            return STUCK if wait == SEATLESS and self._awaits(stream) else wait
         if stream.goal == SCORE and stream.ready_to_score and stream.q and not stream.leased:
             return self._score(stream)
-        upto = self._upto(stream, most or self._quantum(stream))
+        upto = stream.reach(most or self._quantum(stream), self.port.token_bytes)
         if upto is None:
             return SERVED if stream.leased else BLOCKED
         if stream.leased and upto <= stream.upto:
@@ -259,24 +266,17 @@ class Core:
             return SEATLESS
         return ""
 
+    def _awaits(self, stream: Stream) -> bool:
+        """Whether it could not run if it had a seat: nobody gives up a seat for what is only on its way."""
+        need = self.sharing.need(stream, len(stream) + 1)
+        return need.wait or self.residence.lacks(stream, need)
+
     def _quantum(self, stream: Stream) -> int:
         """How long a lease may be: who only waited too long, or has a turn, gets no more than that is for."""
         task = stream.task
         if stream is self.pace.turns.guest:
             return 1
         return min(self.quantum, task.boost) if task.boost and not task.foreground else self.quantum
-
-    def _upto(self, stream: Stream, most: int) -> int | None:
-        """Rule 5: the least of quantum, limits, context left and room in the reader's pipe."""
-        length = len(stream)
-        if stream.goal == SCORE:
-            return length
-        if stream.answer is None:
-            return None
-        credit = stream.credit(self.port.token_bytes)
-        if not credit:
-            return None
-        return min(length + most, length + credit, stream.answer.end)
 
     # Do.
 
@@ -291,6 +291,7 @@ class Core:
         self.port.post(Lease(stream.q, stream.halted, upto, self.pace.target(stream)))
         if fresh:
             self.leased[stream.q] = stream
+            stream.foresee(self.port.input_cost)  # what it shares is known only now
         self.queue.charge(stream, float(upto - before))
         stream.client.blocked("")
 
@@ -374,8 +375,8 @@ class Core:
         """Who has waited for a token longer than `patience` seconds comes first, for one."""
         self.queue.overdue(self.port.now() - EARLY * patience, self.quantum)
 
-    def void(self) -> list[Stream]:
-        """The engine is gone: who was in the step under way is a suspect."""
+    def void(self, kept: set[Holder]) -> list[Stream]:
+        """The engine is gone: who was in the step under way is a suspect. Of those that are kept there are images."""
         caught = [*self.leased.values(), *self.scoring]
         for stream in self.leased.values():
             self._refund(stream)
@@ -386,6 +387,6 @@ class Core:
         self.steps = 0
         self.residence.void()
         self.residence.packing.void()
-        self.sharing.void()
+        self.sharing.void(kept)
         self.cells.void()
         return caught

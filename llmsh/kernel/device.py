@@ -46,5 +46,6 @@ class Device(Protocol):
     def kill(self) -> None:
         """End the engine at once (it hangs); `died` follows."""
 
-    def close(self) -> None:
-        """End the engine in order; `died` follows, or nothing when the loop ends first."""
+    def close(self, keep: bool = False) -> None:
+        """End the engine in order; `died` follows, or nothing when the loop ends first. `keep`: the next incarnation
+        has the same swap file, with what is in it."""

@@ -32,7 +32,7 @@ def enter(core: Owner, stream: Stream, need: Need) -> None:
     if stream.image:
         _load(core, stream)
     if stream.sent < len(stream):
-        _feed(core, stream)
+        feed(core.port, stream)
     if new or stream.indexed is None:
         core.sharing.index(stream)
     answer = stream.answer
@@ -53,9 +53,10 @@ def _load(core: Owner, stream: Stream) -> None:
     core.port.changed()  # half in an image, it could not move to another core
 
 
-def _feed(core: Owner, stream: Stream) -> None:
+def feed(port: Port, stream: Stream) -> None:
+    """Say what the engine does not know of its log."""
     at = stream.sent
     for tokens, made in stream.runs(at):
-        core.port.post(Feed(stream.q, at, tokens, made and stream.exact))
+        port.post(Feed(stream.q, at, tokens, made and stream.exact))
         at += len(tokens)
     stream.sent = len(stream)

@@ -12,6 +12,8 @@ from llmsh.kernel.pipe import Pipe
 class File:
     """One descriptor. `kind` is null, pipe, client or log."""
 
+    __slots__ = ("closed", "kind", "on_read", "pipe", "writes")
+
     def __init__(self, kind: str, pipe: Pipe | None, writes: bool) -> None:
         self.kind = kind
         self.pipe = pipe

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
 class Holder:
     """A sequence of the engine, as the kernel's books have it."""
 
+    __slots__ = (
+        "base",
+        "computed",
+        "core",
+        "held",
+        "ident",
+        "image",
+        "indexed",
+        "key",
+        "log",
+        "op",
+        "q",
+        "shared",
+        "touched",
+    )
+
     def __init__(self, ident: int, key: str) -> None:
         self.ident = ident
         self.key = key
@@ -43,6 +59,12 @@ class Holder:
         self.touched = 0.0
         """How far the core was (see Cells.now) when somebody last had use of it."""
 
+    def rest(self) -> None:
+        """The engine is gone; an image of it lies in the swap file, for the next one."""
+        computed, shared, base, image = self.computed, self.shared, self.base, self.image
+        self.void()
+        self.computed, self.shared, self.base, self.image = computed, shared, base, image
+
     def __len__(self) -> int:
         return len(self.log)
 
@@ -55,3 +77,12 @@ class Holder:
     def own(self) -> int:
         """Computed tokens that are not shared."""
         return self.computed - self.shared
+
+
+def line(holder: Holder | None) -> list[Holder]:
+    """A holder and all that it is based on, the last tokens first."""
+    found: list[Holder] = []
+    while holder is not None:
+        found.append(holder)
+        holder = holder.base
+    return found

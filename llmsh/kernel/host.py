@@ -15,9 +15,10 @@ from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
 from llmsh.kernel.dealing import Dealing
 from llmsh.kernel.device import Device
+from llmsh.kernel.hibernation import Hibernation
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.lifecycle import Lifecycle
-from llmsh.kernel.migration import migrate, movable
+from llmsh.kernel.migration import migrate, movable, rooted
 from llmsh.kernel.models import Models
 from llmsh.kernel.operations import Operations
 from llmsh.kernel.pair import Pair
@@ -64,10 +65,11 @@ class Host(Lifecycle):
         self.swap = Swap(self, self.cores, Limits(), self.plan)
         self._aborts = Aborts(device)
         self._q = 0
-        self._balance: Balance[Core] = Balance(clock, movable, self._send)
+        self._balance: Balance[Core] = Balance(clock, movable, self._send, rooted)
         self.tuning.attach(self, self._balance, self._dog.watch)
         self._trial = Trial(self.cores)
         self._pair = Pair(self.cores)
+        self.hibernation = Hibernation(self)
 
     # What the engine says.
 
@@ -142,13 +144,14 @@ class Host(Lifecycle):
         return Core(index, self, cells, self.policy, self.tuning.seats if shared else 1, self.quantum, self.swap.tax)
 
     def _void(self) -> list[Stream]:
+        kept = self.hibernation.kept() if self.keeps else set()
         self._ops.void()
         self._aborts.void()
-        self.swap.void()
+        self.swap.void(kept)
         self.tuning.void()
-        caught = [stream for core in self.cores.values() for stream in core.void()]
+        caught = [stream for core in self.cores.values() for stream in core.void(kept)]
         for stream in self.members:
-            stream.void()
+            stream.rest() if stream in kept else stream.void()
             for quota in stream.quotas:
                 quota.withdraw(stream)
         self.streams.clear()
@@ -176,6 +179,11 @@ class Host(Lifecycle):
             self._dog.heard()
         self.tuning.posted(message)
         self.device.post(message)
+
+    @property
+    def operating(self) -> int:
+        """Operations that the engine has not ended."""
+        return len(self._ops)
 
     def operation(self, holder: Holder, ended: Ended) -> int:
         """See Port."""
@@ -236,19 +244,17 @@ class Host(Lifecycle):
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""
         core = self.core(stream)
-        if not (stream.exact or stream.q or stream.op or stream.moved or stream in core.queue):
-            stream.core = self._balance.lightest(stream.task)
+        if not (stream.exact or stream.q or stream.op or stream.image or stream.moved or stream in core.queue):
+            stream.core = self._balance.place(stream)
             core = self.cores[stream.core]
         core.wake(stream)
         core.plan()
         self._dog.watch()
 
     def _send(self, stream: Stream, source: Core, target: Core) -> None:
-        """Move a stream between two cores."""
+        """Move a stream between two cores. It may be in the midst of what a lease's end is followed by."""
         migrate(stream, source, target)
-        source.plan()
-        target.plan()
-        self._dog.watch()
+        self.clock.call_later(0, self.plan)
 
     def leave(self, stream: Stream) -> None:
         """The stream is gone; a step under way that serves nobody else is aborted."""

@@ -23,6 +23,8 @@ class Branch:
 class Keeper(Holder):
     """Tokens that are kept. `users`: who is based on it, in cells or by an image."""
 
+    __slots__ = ("branch", "passing", "users")
+
     def __init__(self, log: "array[int]", key: str, core: int) -> None:
         super().__init__(0, key)
         self.log = log
@@ -31,3 +33,8 @@ class Keeper(Holder):
         self.branch = Branch(len(log))
         self.passing = False
         """Made for a child of a process that goes on: not worth keeping once the two are one again."""
+
+    def rest(self) -> None:
+        """See Holder. Who went on from here may not be there any more."""
+        super().rest()
+        self.branch = Branch(len(self))

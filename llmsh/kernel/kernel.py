@@ -213,6 +213,8 @@ class Kernel:
             interpreter.resume()
         elif process.host.ready:
             execution.begin(self, process)
+        else:
+            process.host.memory.want(process.host)  # it left again while the process was stopped
 
     def end(self, process: Process, status: int, signal: int = 0, reason: str = "") -> None:
         """See ending.end."""

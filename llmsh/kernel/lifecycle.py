@@ -49,7 +49,7 @@ class Lifecycle(Party, Sink):
     def start(self) -> None:
         """Start an engine unless one is there."""
         if not self.takes and not self.closing:
-            self.state = STARTING
+            self.state, self.keeps = STARTING, False
             self.incarnation += 1
             self._starts += 1
             self.device.start(self)
@@ -67,6 +67,8 @@ class Lifecycle(Party, Sink):
         if self.failure:
             return
         self._requests.again()
+        if not self.leaving:  # else it was too large, and what is in the file stays there
+            self.hibernation.end()
         self.tuning.ready()
         self._answer_waiting()
         for stream in list(self.members):

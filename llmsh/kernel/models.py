@@ -143,7 +143,18 @@ class Models:
         if 0 < self.limit < host.size:
             host.refuse(self._excess(host))
         elif 0 < self.limit < self.used:
-            self._evict(self.used - self.limit, self._idle(host))
+            self._shrink(host)
+
+    def _shrink(self, host: Resident) -> None:
+        """It is larger than was known: who has nothing to do makes room, or else it goes, and waits for its turn."""
+        missing = self.used - self.limit - self._going()
+        idle = self._idle(host)
+        self._evict(missing, idle if sum(each.size for each in idle) >= missing else [host])
+        self._watch()
+
+    def _going(self) -> int:
+        """Bytes of those that are on their way out."""
+        return sum(each.size for each in self._all() if each.leaving or each.closing)
 
     def gave_up(self, host: Resident) -> None:
         """It is being closed for good."""
@@ -164,7 +175,11 @@ class Models:
             self._serve()
         finally:
             self._looking = False
-        if self._wanted and self._timer is None:
+        self._watch()
+
+    def _watch(self) -> None:
+        """Somebody waits, or is on the way out with nobody to say when it is empty."""
+        if self._timer is None and (self._wanted or any(each.leaving for each in self._hosts())):
             self._timer = self._clock.call_later(LOOK_S, self._again)
 
     def check(self) -> list[str]:
@@ -203,7 +218,7 @@ class Models:
         missing = self.used + host.size - self.limit
         if not self.limit or missing <= 0:
             return True
-        going = sum(each.size for each in self._all() if each.leaving or each.closing)
+        going = self._going()
         if missing > going:
             self._evict(missing - going, [*self._idle(host), *self._due(host)])
         return False

@@ -13,6 +13,8 @@ from llmsh.kernel.pipe import Pipe
 class Outlet:
     """A client's descriptor 1 or 2: bytes count as in the pipe until the client acknowledges."""
 
+    __slots__ = ("caller", "drained", "fd", "pid", "pipe")
+
     def __init__(self, caller: Caller, pid: int, fd: int, pipe: Pipe, drained: Callable[[], None]) -> None:
         self.caller = caller
         self.pid = pid

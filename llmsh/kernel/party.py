@@ -11,6 +11,7 @@ from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
 from llmsh.kernel.dealing import Dealing, Turn
 from llmsh.kernel.device import Device
+from llmsh.kernel.hibernation import Hibernation
 from llmsh.kernel.models import Models
 from llmsh.kernel.operations import Operations
 from llmsh.kernel.requests import Requests
@@ -37,6 +38,7 @@ class Party:
     start: Callable[[], None]
     swap: Swap
     tuning: Tuning
+    hibernation: Hibernation
     _ops: Operations
     _requests: Requests
 
@@ -56,6 +58,8 @@ class Party:
         """Calls that wait for it to be loaded."""
         self.leaving = False
         """Its engine is to be closed to make room for others."""
+        self.keeps = False
+        """Its engine was closed to come back, with the file that its images are in: not if it dies of itself."""
         self.closing = False
         self.turn = Turn()
         self.dealing = dealing
@@ -133,7 +137,8 @@ class Party:
     @property
     def emptied(self) -> bool:
         """See models.Resident."""
-        return self.ready and self.leaving and not self.works and not self._requests.asking
+        leaves = self.ready and self.leaving and not self.works and not self._requests.asking
+        return leaves and self.hibernation.done
 
     @property
     def capacity(self) -> int:
@@ -184,13 +189,17 @@ class Party:
         """See models.Resident."""
         self.leaving = True
         self.pause()
+        self.hibernation.begin()
 
     def put_out(self) -> None:
         """See models.Resident: `died` follows."""
-        self.device.close()
+        self.keeps = True
+        self.device.close(keep=True)
 
     def ended(self) -> None:
         """A step, a lease or the engine has ended."""
         self.dealing.look()
+        if self.leaving and self.ready:
+            self.hibernation.go()
         if self.leaving or not self.takes:
             self.memory.look()

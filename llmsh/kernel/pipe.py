@@ -19,6 +19,21 @@ class Pipe:
     on_room (the reader took some), on_hangup (the reader is gone).
     """
 
+    __slots__ = (
+        "buffer",
+        "capacity",
+        "has_reader",
+        "has_writer",
+        "ident",
+        "on_data",
+        "on_hangup",
+        "on_room",
+        "read_closed",
+        "unacked",
+        "write_closed",
+        "written",
+    )
+
     def __init__(self, capacity: int, ident: int = 0) -> None:
         self.capacity = capacity
         self.ident = ident

@@ -79,7 +79,7 @@ class Placing:
         if stream.exact:
             keep -= keep % EXACT_CUT
         if keep < len(stream):
-            if stream.q and (not host.facts.share or keep <= stream.shared + 1):
+            if (stream.q or stream.image) and (not host.facts.share or keep <= stream.shared + 1):
                 # Behind what is left nothing is its own: it begins anew, with what others have.
                 host.core(stream).drop(stream)
             # The engine may know less of the log than there is.

@@ -2,11 +2,11 @@
 
 Where a row more makes a step longer, a seat given to who comes later is time taken from who comes first. So under a
 policy that is strict, those who come later generate beside the first only as far as that hardly shows, as it does
-where a step takes as long for many rows as for one; their input, which is as long in any company, waits. It knows
+where a step takes as long for many rows as for one; their input, which fills any step, waits. It knows
 no level: who comes before whom is the policy's.
 """
 
-from itertools import takewhile
+from itertools import filterfalse, takewhile
 from typing import Protocol
 
 from llmsh.kernel.pace import Pace
@@ -47,13 +47,14 @@ class Precedence:
 
     def leads(self, policy: Policy, task: Task) -> None:
         """It has a lease. Of its session's it is the first, unless there was another before it in this plan: those who
-        run though they have to wait for it halt."""
+        run though they have to wait for it halt, all that compute input and the last of those that generate."""
         if not policy.strict or task.group in self._firsts:
             return
         self._firsts[task.group] = task
         later = self._running(policy)
-        over = len(later) - self._room(len(self._core.leased) - len(later), len(later))
-        for each in sorted(later, key=self._core.rank, reverse=True)[: max(0, over)]:
+        rows = sorted(filter(generates, later), key=self._core.rank)
+        room = self._room(self._staying - len(later), len(rows))
+        for each in [*filterfalse(generates, later), *rows[room:]]:
             self._core.halt(each)
 
     def holds(self, policy: Policy, stream: Stream) -> bool:
@@ -63,7 +64,12 @@ class Precedence:
         if not stream.leased and not generates(stream):
             return True
         later = [each for each in self._running(policy) if each is not stream]
-        return self._room(len(self._core.leased) - len(later), len(later) + 1) <= len(later)
+        return self._room(self._staying - len(later), len(later) + 1) <= len(later)
+
+    @property
+    def _staying(self) -> int:
+        """Who has a lease and goes on."""
+        return sum(not each.halting for each in self._core.leased.values())
 
     def _running(self, policy: Policy) -> list[Stream]:
         leased = self._core.leased.values()

@@ -40,6 +40,58 @@ class Limits:
 class Process:
     """A running agent, or what is left of it."""
 
+    # Thousands sleep: a dict for each would be the largest part of them.
+    __slots__ = (
+        "agent",
+        "args",
+        "began",
+        "cwd",
+        "detached",
+        "device_ms",
+        "dying",
+        "effects",
+        "ended",
+        "env",
+        "event",
+        "files",
+        "goal",
+        "host",
+        "image",
+        "limits",
+        "logprob",
+        "model",
+        "nice",
+        "oom",
+        "outlets",
+        "output",
+        "owner",
+        "partial",
+        "pending",
+        "pgid",
+        "pid",
+        "ppid",
+        "program",
+        "program_state",
+        "reason",
+        "recorded",
+        "sid",
+        "signal",
+        "started",
+        "state",
+        "status",
+        "stream",
+        "timers",
+        "tokens_in",
+        "tokens_out",
+        "told",
+        "tty",
+        "umask",
+        "waited",
+        "waiters",
+        "waiting",
+        "wchan",
+    )
+
     def __init__(self, pid: int, ppid: int, pgid: int, sid: int, agent: str) -> None:
         # Fixed at the start.
         self.pid = pid

@@ -21,6 +21,9 @@ class Residence(Protocol):
 
     doomed: set[Stream]
 
+    def scores(self, stream: Stream, more: int = 0) -> bool:
+        """Whether it is one step from its end, with cells for that."""
+
     def save(self, holder: Holder) -> None:
         """Move its cells into an image."""
 
@@ -70,6 +73,8 @@ class Quota:
         self.enter(core, stream)
         more = self._more(core, need)
         short = self.used + more - self.cells
+        if short <= 0 and core.residence.scores(stream, more):
+            return True
         if self._needier(core, stream):
             return short + self._claimed <= 0
         if short <= 0:
@@ -110,8 +115,18 @@ class Quota:
         mine = core.rank(stream)
         there = [(each, home) for each, home in self._there() if each is not stream and each not in spared]
         alone = stream.suspect  # it is tried, and nobody else runs before that is over
-        others = [(each, home) for each, home in there if alone or each not in home.queue or home.rank(each) > mine]
+        others = [
+            (each, home)
+            for each, home in there
+            if alone or each not in home.queue or (home.rank(each) > mine and not self._scores(home, each))
+        ]
         self._clear(others, short, hurry=bool(stream.task.boost))
+
+    def _scores(self, core: Core, stream: Stream) -> bool:
+        """See Residence.scores: the same of the limit."""
+        if stream.leased or not core.residence.scores(stream):
+            return False  # asked of every member: what follows goes over all of them
+        return self.used + sum(map(len, stream.labels)) <= self.cells
 
     def reclaim(self) -> None:
         """The limit has become lower: who has cells beyond it leaves."""

@@ -75,7 +75,7 @@ class Residence:
     def _admit(self, stream: Stream, need: Need) -> bool:
         """Of the core; if not, it claims that unless somebody needier claims already."""
         claimant, claimed = self.claimant, self.claimed
-        if self._scores(stream, need.cells):
+        if self.scores(stream, need.cells):
             return True
         if claimant is not None and claimant is not stream and self.core.rank(claimant) <= self.core.rank(stream):
             return not any(self._short(need.cells + claimed.cells, need.sequences + claimed.sequences))
@@ -97,6 +97,13 @@ class Residence:
         """There is no claim."""
         self.claimant, self.claimed = None, Need(0, 0)
         self.doomed.clear()
+
+    def lacks(self, stream: Stream, need: Need) -> bool:
+        """Whether it claims what is not free yet, and is on its way."""
+        cells, sequences = self._short(need.cells, need.sequences)
+        books = self.core.cells
+        coming = bool(self.doomed) or (cells <= books.leaving and sequences <= books.going)
+        return stream is self.claimant and coming and cells + sequences > 0
 
     def _short(self, cells: int, sequences: int) -> tuple[int, int]:
         """Cells and sequences that are missing."""
@@ -128,7 +135,7 @@ class Residence:
         idle = [each for each in quiet if each not in core.queue]
         idle.sort(key=lambda each: (-each.oom, not each.client.away))
         mine = core.rank(stream)
-        busy = [each for each in quiet if each in core.queue and core.rank(each) > mine and not self._scores(each)]
+        busy = [each for each in quiet if each in core.queue and core.rank(each) > mine and not self.scores(each)]
         if stream.suspect:  # it is tried alone: nobody else runs before that is over
             busy = [each for each in quiet if each in core.queue]
         for victim in idle + sorted(busy, key=lambda each: (each.oom, core.rank(each)), reverse=True):
@@ -136,7 +143,7 @@ class Residence:
             yield victim
             yield from self._unwanted(base, spared)
 
-    def _scores(self, stream: Stream, more: int = 0) -> bool:
+    def scores(self, stream: Stream, more: int = 0) -> bool:
         """Whether it is one step from its end, with cells for that. It comes before every claim: a score makes no
         tokens, so those who wait for scores would push each other out for ever."""
         if stream.goal != SCORE or not stream.ready_to_score or stream not in self.core.cells:

@@ -124,8 +124,9 @@ class RunQueue:
                 self.policy.add(stream.task)
 
     def _anew(self, task: Task) -> None:
-        task.vtime = task.served = task.had = task.work = 0.0
-        task.level, task.era = 0, self._era
+        task.vtime = task.served = task.had = 0.0
+        task.level = task.sunk = 0
+        task.era = self._era
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
         """Sorts streams by how little they deserve; no two are equal."""
@@ -134,14 +135,14 @@ class RunQueue:
         return (*first, *order.rank(stream.task), float(stream.ident))
 
     def charge(self, stream: Stream, cost: float, new: float | None = None) -> None:
-        """Service worth so many tokens was granted, or (negative) given back. `new`: what of it was not work done
-        again, if not all."""
-        goal = stream.task.goal
-        if goal is not None:
-            goal.left = max(1.0, goal.left - (cost if new is None else new))
+        """Service worth so many tokens was granted, or (negative) given back. `new`: it is input, and so much of it
+        was not work done again."""
+        task = stream.task
+        if task.goal is not None:
+            task.goal.left = max(1.0, task.goal.left - (cost if new is None else new))
         if cost:
-            self.policy.charge(stream.task, cost)
-            self.urgent.charge(stream.task, cost)
+            (self.policy.charge if new is None else self.policy.fed)(task, cost)
+            self.urgent.charge(task, cost)
 
     def used(self, stream: Stream, cost: float) -> None:
         """Service worth so many tokens was had."""

@@ -7,8 +7,9 @@ leave for that is residence's.
 from typing import NamedTuple, Protocol
 
 from llmsh.abi.lease import Drop, Fork, Load
+from llmsh.kernel.awaiting import Awaiting
 from llmsh.kernel.cells import Cells
-from llmsh.kernel.holder import Holder
+from llmsh.kernel.holder import Holder, line
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
 from llmsh.kernel.prefixes import BLOCK, Prefixes, common, promised
@@ -44,7 +45,7 @@ class Need(NamedTuple):
     @property
     def spared(self) -> set[Holder]:
         """Who must not leave for it."""
-        return set(_line(self.donor))
+        return set(line(self.donor))
 
 
 class Sharing:
@@ -53,13 +54,14 @@ class Sharing:
     def __init__(self, core: Owner) -> None:
         self.core = core
         self.keepers: set[Keeper] = set()
+        self.waiting = Awaiting()
         self._tree = Prefixes()
 
     # What it would take.
 
     def ahead(self, stream: Stream) -> int:
         """How many tokens of its log will have to be computed: what others have, or just compute, it shares."""
-        left = len(stream) - 1 - stream.computed
+        left = stream.left
         if left < BLOCK or stream.q or stream.exact or not self.core.port.shares:
             return left
         donor, same = self._tree.find(stream.key, stream.log)
@@ -68,14 +70,16 @@ class Sharing:
 
     def need(self, stream: Stream, upto: int) -> Need:
         """For the stream to reach `upto` cells."""
+        self.waiting.drop(stream)
         further = self._further(stream, upto)
         if further is not None:
-            if further.wait:
+            if further.wait and further.donor is not None:
+                self.waiting.put(stream, further.donor)
                 return further
             self.core.rebuild(stream)
         if stream in self.core.cells:
             return Need(max(0, upto - stream.shared - stream.held), 0, stream.base)
-        if stream.q and len(_line(stream.base)) >= self.core.cells.sequences:
+        if stream.q and len(line(stream.base)) >= self.core.cells.sequences:
             self.core.rebuild(stream)  # what it is based on was divided too often to be there all at once
         if stream.image and not self.core.port.swap.reads(stream):
             self.core.rebuild(stream)
@@ -83,11 +87,13 @@ class Sharing:
         count = stream.shared
         if not stream.q:
             donor, count, wait = self._source(stream, upto)
-            if wait:
+            if wait and donor is not None:
+                self.waiting.put(stream, donor)
                 return Need(0, 0, donor, count, wait=True)
-        away = [each for each in _line(donor) if each not in self.core.cells]
+        away = [each for each in line(donor) if each not in self.core.cells]
         images: list[Holder] = [*away, stream] if stream.image else away
-        if images and not self.core.port.swap.ready(stream, self.core.index, images):
+        coming = any(each.op for each in away)
+        if coming or (images and not self.core.port.swap.ready(stream, self.core.index, images)):
             return Need(0, 0, donor, count, wait=True)
         divides = donor is not None and not (isinstance(donor, Keeper) and len(donor) == count)
         return Need(upto - count + sum(each.image for each in away), 1 + len(away) + divides, donor, count)
@@ -95,14 +101,13 @@ class Sharing:
     def _further(self, stream: Stream, upto: int) -> Need | None:
         """Who has begun by itself may find that another has come further with what both begin with: it is worth
         letting go of what it has, or, if the other computes that just now and is not behind, waiting for it."""
-        left = len(stream) - 1 - stream.computed
-        if not stream.q or stream.leased or left < BLOCK:
+        if not stream.q or stream.leased or stream.left < BLOCK:
             return None
         donor, count, wait = self._source(stream, upto)
         if donor is None or count < stream.computed + BLOCK:
             return None
         cells = self.core.cells
-        here = cells.seats > 0 and all(each in cells for each in _line(donor))  # else both could be lost
+        here = cells.seats > 0 and all(each in cells for each in line(donor))  # else both could be lost
         found = donor.computed >= stream.computed if wait else here
         return Need(0, 0, donor, count, wait) if found else None
 
@@ -118,9 +123,11 @@ class Sharing:
             return nobody
         if donor.leased and donor.computed < same - BLOCK:
             return donor, same, True
+        if isinstance(donor, Keeper) and donor.op and 2 * same > len(donor):
+            return donor, same, True  # on its way here, or out
         same = min(same, donor.computed)
         while donor is not None and (
-            same <= donor.shared or len(_line(donor)) + 2 > self.core.cells.sequences or not self._at_hand(donor, same)
+            same <= donor.shared or len(line(donor)) + 2 > self.core.cells.sequences or not self._at_hand(donor, same)
         ):
             same = min(same, donor.shared)
             donor = donor.base
@@ -174,30 +181,43 @@ class Sharing:
             return
         count = min(parent.computed, same, len(child) - 1)
         if parent in cells and count >= BLOCK and cells.seats > 1:
-            known = _line(parent.base)
+            known = line(parent.base)
             self.enter(child, Need(0, 2, _whose(parent, count), count))
             cells.hold(child, count)
             if child.base is not None and child.base not in known:
                 child.base.passing = True
             self.index(child)
 
+    def kept(self, stream: Stream, most: int) -> Keeper | None:
+        """Who keeps here most of the leading tokens of a stream of another core, of no more than so many."""
+        donor, same = self._tree.find(stream.key, stream.log)
+        while donor is not None and not (isinstance(donor, Keeper) and len(donor) <= min(same, most)):
+            donor = donor.base
+        return donor
+
+    def receive(self, keeper: Keeper) -> Keeper:
+        """A keeper of another core is to be here, too: it comes with an image of all of it."""
+        copy = Keeper(keeper.log, keeper.key, self.core.index)
+        self.core.port.enter(copy)
+        copy.computed = copy.image = len(copy)
+        self.keepers.add(copy)
+        self._tree.insert(copy)
+        return copy
+
     def adopt(self, stream: Stream) -> int:
         """A quiet stream of another core is to come here with an image: how many of its leading tokens it need
         not bring, since they are here."""
-        donor, same = self._tree.find(stream.key, stream.log) if stream.own > 0 and not stream.image else (None, 0)
-        most = min(same, stream.computed - 1)
-        while donor is not None and not (isinstance(donor, Keeper) and len(donor) <= most):
-            donor = donor.base
-        stream.base, stream.shared = donor, len(donor) if donor is not None else 0
-        if isinstance(donor, Keeper):
-            donor.users.add(stream)
+        base = self.kept(stream, stream.computed - 1) if not stream.image else None
+        stream.base, stream.shared = base, len(base) if base is not None else 0
+        if base is not None:
+            base.users.add(stream)
         return stream.shared
 
-    def index(self, stream: Stream) -> None:
-        """Its log has changed: let others find what it has now."""
-        self._tree.remove(stream)
-        if stream.q and not stream.exact:
-            self._tree.insert(stream)
+    def index(self, holder: Holder) -> None:
+        """Its log has changed, or another engine has it: let others find what it has now."""
+        self._tree.remove(holder)
+        if holder.q and not (isinstance(holder, Stream) and holder.exact):
+            self._tree.insert(holder)
 
     def part(self, holder: Holder) -> None:
         """It goes: nobody finds it any more, and its base has one user less."""
@@ -235,7 +255,7 @@ class Sharing:
     def _return(self, holder: Holder | None) -> None:
         """Put keepers back into cells, the first tokens first."""
         cells, port = self.core.cells, self.core.port
-        for keeper in reversed([each for each in _line(holder) if each not in cells]):
+        for keeper in reversed([each for each in line(holder) if each not in cells]):
             donor = keeper.base.q if keeper.base is not None else 0
             port.swap.gone(keeper)
             port.post(Load(keeper.q, port.operation(keeper, self._returned), donor))
@@ -282,9 +302,10 @@ class Sharing:
     def drop(self, keeper: Keeper) -> None:
         """Forget a keeper that nobody is based on."""
         port = self.core.port
-        op = port.operation(keeper, self._dropped)
-        self.core.cells.leave(keeper, op)
-        port.post(Drop(keeper.q, op))
+        if keeper.q:
+            op = port.operation(keeper, self._dropped)
+            self.core.cells.leave(keeper, op)
+            port.post(Drop(keeper.q, op))
         self._forget(keeper)
 
     def lose(self, keeper: Keeper) -> None:
@@ -311,11 +332,13 @@ class Sharing:
         if error and isinstance(holder, Keeper) and holder in self.keepers:
             self.lose(holder)
 
-    def void(self) -> None:
-        """The engine is gone."""
+    def void(self, kept: set[Holder]) -> None:
+        """The engine is gone; of these there are images."""
+        self.waiting.clear()
         for keeper in self.keepers:
-            keeper.void()
-        self.keepers.clear()
+            keeper.rest() if keeper in kept else keeper.void()
+            keeper.users &= kept
+        self.keepers &= kept
         self._tree.clear()
 
     # Figures and faults.
@@ -324,7 +347,7 @@ class Sharing:
     def shared(self) -> int:
         """Cells that processes share."""
         streams = [each for each in self.core.cells.residents if isinstance(each, Stream)]
-        return sum(keeper.held for keeper in {each for stream in streams for each in _line(stream.base)})
+        return sum(keeper.held for keeper in {each for stream in streams for each in line(stream.base)})
 
     @property
     def cached(self) -> int:
@@ -350,15 +373,6 @@ class Sharing:
                 if user.base is not keeper or user.shared != len(keeper)
             ]
         return faults
-
-
-def _line(holder: Holder | None) -> list[Holder]:
-    """A holder and all that it is based on, the last tokens first."""
-    line: list[Holder] = []
-    while holder is not None:
-        line.append(holder)
-        holder = holder.base
-    return line
 
 
 def _whose(holder: Holder, count: int) -> Holder:

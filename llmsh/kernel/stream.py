@@ -86,6 +86,30 @@ class Answer:
 class Stream(Holder):
     """A sequence of tokens, and its place in the engine."""
 
+    # As in proc.py: thousands of them sleep.
+    __slots__ = (
+        "answer",
+        "client",
+        "exact",
+        "goal",
+        "halted",
+        "halting",
+        "hurried",
+        "labels",
+        "made",
+        "moved",
+        "on_quiet",
+        "oom",
+        "parent",
+        "quotas",
+        "reached",
+        "sent",
+        "sink",
+        "suspect",
+        "task",
+        "upto",
+    )
+
     client: Client
     """Set by who makes the stream, before anything can happen to it."""
 
@@ -136,6 +160,18 @@ class Stream(Holder):
             call()
 
     @property
+    def left(self) -> int:
+        """Tokens of its input that are not computed; the last is computed with what it makes next."""
+        return max(0, len(self) - 1 - self.computed)
+
+    def foresee(self, cost: float) -> None:
+        """Its policy is to know what its input costs that is left, at so much a token; what is computed again does
+        not count."""
+        left = min(self.left, max(0, len(self) - 1 - self.reached)) * cost
+        self.task.bound += left - self.task.ahead
+        self.task.ahead = left
+
+    @property
     def leased(self) -> bool:
         """Whether the engine may extend it."""
         return self.upto > 0
@@ -175,6 +211,17 @@ class Stream(Holder):
         held = len(self.answer.data) - self.answer.taken if self.answer is not None else 0
         tokens = max(0, self.sink.room - held) // token_bytes
         return tokens if tokens or not self.sink.empty else 1
+
+    def reach(self, most: int, token_bytes: int) -> int | None:
+        """Rule 5: how far a lease of `most` tokens goes, by quantum, limits, context left and room in the reader's
+        pipe. None when there is none."""
+        length = len(self)
+        if self.goal == SCORE:
+            return length
+        credit = self.credit(token_bytes) if self.answer is not None else 0
+        if self.answer is None or not credit:
+            return None
+        return min(length + most, length + credit, self.answer.end)
 
     def runs(self, start: int) -> list[tuple[list[int], bool]]:
         """The log from `start` as runs of input and of generated tokens."""

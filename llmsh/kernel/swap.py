@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from llmsh.abi.lease import Done, Transfer
 from llmsh.abi.limits import OOM_MAX
-from llmsh.kernel.holder import Holder
+from llmsh.kernel.holder import Holder, line
 from llmsh.kernel.images import Images
 from llmsh.kernel.io.extents import Extents
 from llmsh.kernel.io.queue import QUEUES, Queue, Request
@@ -126,16 +126,41 @@ class Swap:
             del self._holders[placed.q]
         self.extents.give(placed.offset, placed.size)
 
-    def void(self) -> None:
-        """The engine is gone, and with it all images and its file."""
+    def void(self, kept: set[Holder]) -> None:
+        """The engine is gone, and with it all images and its file, but for those of whom the file is kept."""
         self._images = Images()
-        self._placed.clear()
+        self._placed = {holder: at for holder, at in self._placed.items() if holder in kept}
         self._holders.clear()
         self._claims.clear()
         self._call = []
         self._pinned.clear()
         self.extents = Extents(self.extents.capacity)
+        for at in self._placed.values():
+            self.extents.hold(at.offset, at.size)
         self._queue = QUEUES[self._order]()
+
+    # Over the life of an engine.
+
+    def stow(self) -> None:
+        """All that is in memory goes to the file, or is forgotten; first what others begin with, without which theirs
+        are worth nothing."""
+        for holder in sorted(self._images, key=lambda each: (len(line(each)), _patience(each))):
+            if holder in self._images and holder not in self._pinned:
+                self._away(holder)
+
+    @property
+    def stays(self) -> bool:
+        """Whether anything is in memory still, or on its way."""
+        return bool(len(self._images) or self._call or len(self._queue))
+
+    def resting(self) -> list[Holder]:
+        """Who has an image in the file and nowhere else, and is not on the way back."""
+        return [each for each, at in self._placed.items() if at.write and each not in self._images and not each.op]
+
+    def returns(self, holder: Holder) -> int:
+        """Another engine knows it, under another number, and is told of its image: the size."""
+        at = self._placed[holder] = self._placed[holder]._replace(q=holder.q)
+        return at.size
 
     def ready(self, stream: Stream, core: int, images: list[Holder]) -> bool:
         """Whether all these images, that a stream lacks on a core, can be loaded now; if not, they are on their way
@@ -233,7 +258,7 @@ class Swap:
         cache = isinstance(holder, Keeper) and not holder.users
         offset = None if cache or not self.restore.files(holder, size) else self._offset(holder, size)
         if offset is None:
-            self._forget(holder)
+            self.forget(holder)
             return
         self._images.leave(holder)
         self._placed[holder] = Request(offset, size, holder.q, write=True)
@@ -251,13 +276,13 @@ class Swap:
         others = [each for each in resting if _bias(each) > least and each not in claimed]
         for other in sorted(others, key=_bias, reverse=True):
             if other in self._placed:  # else it went with one before
-                self._forget(other)
+                self.forget(other)
             offset = self.extents.take(size)
             if offset is not None:
                 return offset
         return None
 
-    def _forget(self, holder: Holder) -> None:
+    def forget(self, holder: Holder) -> None:
         """Its image is no more: its log is computed again when it is wanted."""
         core = self._cores[holder.core]
         if isinstance(holder, Stream):
@@ -303,7 +328,7 @@ class Swap:
         self._call = []
         for holder, q in lost:
             if holder.q == q:
-                self._forget(holder)
+                self.forget(holder)
         for holder in back:
             if holder in self._images:
                 self._relieve(holder)

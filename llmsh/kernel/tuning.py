@@ -223,9 +223,11 @@ class Tuning:
         return [core for core in self._host.cores.values() if core.index != EXACT]
 
     def _count(self) -> int:
-        """Streams that can run; exact ones take turns on a thread of the others."""
+        """Streams that can run, but for those that wait for what another computes for all; exact ones take turns on
+        a thread of the others."""
         exact = self._host.cores.get(EXACT)
-        return sum(len(core.queue) for core in self._shared()) + bool(exact is not None and exact.queue)
+        here = sum(len(core.queue) - len(core.sharing.waiting) for core in self._shared())
+        return here + bool(exact is not None and exact.queue)
 
     def _least(self, runnable: int) -> int:
         """Cores whose cells those who run need, by the first of them."""

@@ -146,3 +146,88 @@ def test_a_full_disk_is_an_error_and_the_image_stays(tiny: Path, engines: Callab
     saved(engine, 1)
     assert transfer(engine, True, 0, [1]) == "No space left on device"
     assert engine.done(partial(load, 1)).error == ""
+
+
+def adopt(engine: EngineHost, q: int, log: list[int], computed: int, at: int, size: int) -> str:
+    """A sequence whose image the engine before this one wrote."""
+    engine.post(lease.Open(q, 0), lease.Feed(q, 0, log))
+    error: str = engine.done(lambda op: lease.Adopt(q, computed, at, size, op)).error
+    return error
+
+
+def test_the_next_engine_finds_what_the_last_one_wrote(
+    tiny: Path, engines: Callable[..., EngineHost], file: int
+) -> None:
+    """A keeper of 16 tokens, and who goes on from there with cells in another order than its tokens."""
+    prompt = PROMPTS[0]
+    first = engines(tiny, swap_fd=file)
+    first.begin(3, PROMPTS[1])
+    first.run(3, len(PROMPTS[1]) + 3)
+    first.begin(1, prompt)
+    first.run(1, len(prompt) + 10)
+    first.done(partial(lease.Drop, 3))  # what comes now lies below what is there
+    first.run(1, len(prompt) + 50)
+    log = prompt + first.tokens(1)
+    first.done(lambda op: lease.Fork(1, 2, 16, op))
+    kept = saved(first, 2)
+    own = first.done(lambda op: lease.Save(1, op, 16))
+    assert transfer(first, True, 0, [2, 1]) == ""
+    first.close()
+
+    second = engines(tiny, swap_fd=file)
+    assert adopt(second, 7, log[:16], 16, 0, kept.size) == ""
+    assert adopt(second, 5, log, len(log) - 1, 16, own.size) == ""
+    assert second.done(partial(load, 5)).error == "its image is in the swap file"
+    assert transfer(second, False, 0, [7, 5]) == ""
+    assert second.done(partial(load, 7)).cells == 16
+    assert second.done(lambda op: lease.Load(5, op, 7)).cells == len(log) - 1
+    second.post(lease.Answer(5, len(prompt), lease.Sampling()))
+    second.run(5, len(log) + 20)
+    assert sum(count for step in second.steps() for _, count in step.fed) == 1, "the token that comes next"
+    second.begin(8, prompt)
+    second.run(8, len(log) + 20)
+    assert log[len(prompt) :] + second.tokens(5) == second.tokens(8)
+
+
+def test_what_was_cut_since_is_cut_from_the_image_of_the_last_engine(
+    tiny: Path, engines: Callable[..., EngineHost], file: int
+) -> None:
+    first = engines(tiny, swap_fd=file)
+    first.begin(1, PROMPTS[1])
+    first.run(1, len(PROMPTS[1]) + 10)
+    size = saved(first, 1).size
+    assert transfer(first, True, 0, [1]) == ""
+    first.close()
+    second = engines(tiny, swap_fd=file)
+    kept = PROMPTS[1][:12]
+    assert adopt(second, 4, kept + PROMPTS[2], 11, 0, size) == ""
+    assert transfer(second, False, 0, [4]) == ""
+    assert second.done(partial(load, 4)).cells == 11
+    for q in (4, 5):
+        if q == 5:
+            second.post(lease.Open(5, 0), lease.Feed(5, 0, kept + PROMPTS[2]))
+        second.post(lease.Answer(q, len(kept + PROMPTS[2]), lease.Sampling()))
+        second.run(q, len(kept + PROMPTS[2]) + 10)
+    assert second.tokens(4) == second.tokens(5)
+
+
+@pytest.mark.parametrize("claim", [(0, 0, 10), (40, 0, 10), (5, 5, 10), (5, 0, 0), (5, -1, 10)])
+def test_an_image_that_cannot_be_is_refused(engine: EngineHost, claim: tuple[int, int, int]) -> None:
+    assert "the log is 16 long" in adopt(engine, 4, PROMPTS[0], *claim)
+    engine.begin(5, PROMPTS[0])
+    assert engine.run(5, 20).why == lease.LIMIT
+
+
+def test_a_file_that_holds_something_else_is_an_error_of_the_load(engine: EngineHost, file: int) -> None:
+    os.pwrite(file, b"\xff" * (1 << 16), 0)
+    assert adopt(engine, 4, PROMPTS[0], 10, 0, 1 << 15) == ""
+    assert transfer(engine, False, 0, [4]) == ""
+    assert engine.done(partial(load, 4)).error == "an image without its places"
+    os.pwrite(file, bytes(1 << 16), 0)  # a hole
+    assert adopt(engine, 8, PROMPTS[0], 10, 0, 1 << 15) == ""
+    assert transfer(engine, False, 0, [8]) == ""
+    assert engine.done(partial(load, 8)).error == "an image without its places"
+    assert adopt(engine, 6, PROMPTS[0], 10, 0, 1 << 20) == ""
+    assert transfer(engine, False, 0, [6]) == "the swap file ends early"
+    engine.begin(5, PROMPTS[0])
+    assert engine.run(5, 20).why == lease.LIMIT

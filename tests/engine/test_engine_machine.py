@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 
 from llmsh.abi import abort, lease
 from llmsh.abi.lease import Sampling
+from llmsh.abi.unpacker import Unpacker
 from llmsh.engine.binding import C
 from llmsh.engine.cache import Cache
 from llmsh.engine.channel import Channel
@@ -76,7 +77,7 @@ class Machine(RuleBasedStateMachine):
         self.cache = Cache(self.make, 2, CELLS, model(self.kind).shares(CELLS))
         self.orders = Orders(model(self.kind), self.cache, self.channel)
         self.stepper = Stepper(model(self.kind), self.cache, self.orders, self.channel, Fault())
-        self.unpacker = lease.Unpacker()
+        self.unpacker = Unpacker()
         self.leases: dict[int, int] = {}
         self.ops: set[int] = set()
         self.names = 0

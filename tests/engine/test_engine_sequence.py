@@ -35,7 +35,7 @@ def test_chunks_depend_on_the_log_and_not_on_how_it_was_fed(runs: list[tuple[boo
         again.feed(len(again.log), [1] * count, made, 10)
     for made, count in runs:
         if made:
-            first.log += [1] * count
+            first.log.extend([1] * count)
         else:
             cut = data.draw(st.integers(0, count))
             first.feed(len(first.log), [1] * cut, False, 10)
@@ -78,7 +78,7 @@ def test_forgetting_takes_the_answer_with_it() -> None:
     sequence.feed(0, [1, 2, 3], False, 10)
     sequence.log.append(4)
     sequence.forget(2)
-    assert (sequence.log, sequence.fed) == ([1, 2], 2)
+    assert (sequence.log.tolist(), sequence.fed) == ([1, 2], 2)
 
 
 def test_halted_counts_from_one_and_says_where() -> None:
@@ -87,3 +87,16 @@ def test_halted_counts_from_one_and_says_where() -> None:
     sequence.upto = 9
     halted = sequence.end("limit")
     assert (halted.n, halted.pos, halted.why, sequence.leased) == (1, 3, "limit", False)
+
+
+def test_an_exact_image_of_an_engine_before_ends_where_a_chunk_can() -> None:
+    """As if what was fed since had come behind its cells."""
+    log = list(range(400))
+    there, adopted = (Sequence(n, 0, exact=True) for n in (1, 2))
+    there.feed(0, log[:256], False, 1000)
+    there.computed = 255
+    there.feed(256, log[256:], False, 1000)
+    adopted.feed(0, log[:256], False, 1000)
+    adopted.feed(256, log[256:], False, 1000)
+    assert adopted.adopt(255, 0, 1000) == ""
+    assert adopted.saved == there.boundary(there.computed) < 255

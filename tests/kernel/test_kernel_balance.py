@@ -27,11 +27,11 @@ def tasks(*nices: int, group: str = "one", first: int = 1) -> list[Task]:
     return [Task(ident, group, nice) for ident, nice in enumerate(nices, first)]
 
 
-def free(task: Task) -> bool:
+def free(task: Task, to: int = 0) -> bool:
     return True
 
 
-def bound(task: Task) -> bool:
+def bound(task: Task, to: int = 0) -> bool:
     return False
 
 
@@ -143,7 +143,7 @@ def test_who_is_bound_keeps_nobody_else() -> None:
     crowd = tasks(*[0] * 200)
     cores, asked = weighed([crowd, []]), []
 
-    def last(task: Task) -> bool:
+    def last(task: Task, to: int) -> bool:
         asked.append(task.ident)
         return task is crowd[-1]
 
@@ -304,7 +304,9 @@ def test_a_wake_among_four_thousand_looks_at_few(movable: bool) -> None:
 
     gone: list[Stream] = []
     clock = FakeClock()
-    balance: Balance[Queue] = Balance(clock, may, lambda stream, source, target: gone.append(stream))
+    balance: Balance[Queue] = Balance(
+        clock, may, lambda stream, source, target: gone.append(stream), lambda stream, here, there: False
+    )
     balance.cores = [Queue(4000, 1), Queue(0, 5001)]
     for core in balance.cores:
         core.queue.streams = Counted(core.queue.streams)

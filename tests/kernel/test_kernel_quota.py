@@ -131,6 +131,20 @@ def test_a_limit_that_comes_later_ends_only_who_is_too_large_for_it() -> None:
     assert "ENOMEM" in client.ends[large]["reason"]
 
 
+def test_a_limit_that_is_nearly_reached_ends_the_answer_though_a_lease_goes_further() -> None:
+    m = machine()
+    client = m.client()
+    pid = client.run("ask", "x" * 100, params={"max_tokens": 200, "ignore_eos": True})
+    m.clock.run_until(lambda: client.row(pid)["tokens_out"] > 3)
+    length = client.row(pid)["ctx"]
+    client.call("limit", pid=pid, group=length + 1)
+    finish(client, [pid])
+    assert client.ends[pid]["status"] == 1
+    assert client.ends[pid]["reason"].startswith("answer cut")
+    assert client.row(pid)["ctx"] <= length + 3
+    m.sound()
+
+
 def test_a_limit_of_the_session_is_everybodys_and_goes_again() -> None:
     m = machine()
     client = m.client()
@@ -172,10 +186,10 @@ def test_an_engine_that_dies_and_members_that_are_killed_leave_nothing(seconds: 
     client = m.client()
     pids = members(client, 6, 200)
     m.go(seconds)
-    client.call("kill", pid=pids[1], sig=sig.KILL)
+    client.call("kill", pid=pids[5], sig=sig.KILL)
     m.device.crash("killed by signal 9")
     finish(client, pids)
-    assert [client.ends[pid]["status"] for pid in pids] == [0, 137, 0, 0, 0, 0]
+    assert [client.ends[pid]["status"] for pid in pids] == [0, 0, 0, 0, 0, 137]
     for pid in pids:
         client.call("wait", pid=pid)
     m.kernel.quotas.set("session", Process(1, 1, 1, 1, "x"), 0)
@@ -236,3 +250,13 @@ def test_a_limit_too_low_for_labels_that_wait_ends_who_waits_for_their_scores() 
     m.clock.run_until(lambda: client.exited(waits) is not None, 60)
     assert client.ends[waits]["status"] == 1
     assert "ENOMEM" in client.ends[waits]["reason"]
+
+
+@pytest.mark.parametrize("policy", ["rr", "fair", "mlfq"])
+def test_those_who_wait_for_scores_do_not_push_each_other_out(policy: str) -> None:
+    m = Machine(OPTIONS, settings=Settings(strict=True, batch=16, policy=policy, swap_memory=1, swap_file=0))
+    client = m.client()
+    first = client.run("sort", "a" * 200, params={"group_cells": 300})
+    pids = [first, *(client.run("sort", chr(98 + n) * 200, pgid=first) for n in range(3))]
+    finish(client, pids)
+    assert {client.ends[pid]["status"] for pid in pids} == {0}

@@ -10,6 +10,7 @@ from llmsh.kernel.holder import Holder
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.prefixes import BLOCK, Prefixes, common
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.stream import Stream
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed
 
@@ -146,6 +147,35 @@ def test_a_prompt_is_computed_once_a_core_whoever_is_taken_from_it() -> None:
         host._balance.changed()
     finish(client, pids)
     assert sum(client.row(pid)["tokens_in"] for pid in pids) < 2.2 * len(TEXT) + 16 * 30
+
+
+@pytest.mark.parametrize("sequences", [256, 13, 12])
+def test_what_a_core_has_computed_goes_to_another_as_one_image(sequences: int) -> None:
+    m = machine(Options(cells=20_000, sequences=sequences, context=4096, answer=400, prefill=10, cores=2))
+    client = m.client()
+    first = client.run("ask", TEXT + "first", params={"max_tokens": 400})
+    m.clock.run_until(lambda: client.row(first)["tokens_out"] > 0)
+    pids = [client.run("ask", TEXT + f"{n:02}", params={"max_tokens": 400}) for n in range(11)]
+    m.clock.run_until(lambda: all(client.row(pid)["tokens_out"] > 0 for pid in pids))
+    rows = [client.row(pid) for pid in (first, *pids)]
+    assert {row["core"] for row in rows} == {0, 1}
+    assert sum(row["tokens_in"] for row in rows) < len(TEXT) + 12 * 60
+    own = sum(row["ctx"] - len(TEXT) for row in rows)
+    assert client.call("free")["rows"][0]["used"] < 2 * len(TEXT) + own + 12 * 40
+    m.sound()
+
+
+def test_who_comes_goes_where_its_prompt_is() -> None:
+    m = machine(Options(cells=20_000, context=4096, answer=400, prefill=10, cores=2))
+    client = m.client()
+    first = client.run("ask", TEXT + "first", params={"max_tokens": 400})
+    m.clock.run_until(lambda: client.row(first)["tokens_out"] > 0)
+    m.kernel.hosts["fake"]._balance.width = 2
+    client.run("say", "another text", params={"max_tokens": 400})
+    m.clock.run_until(lambda: len({client.row(pid)["core"] for pid in (first, first + 1)}) == 2)
+    second = client.run("ask", TEXT + "second", params={"max_tokens": 400})
+    m.clock.run_until(lambda: client.row(second)["tokens_out"] > 0)
+    assert client.row(second)["tokens_in"] < 60
 
 
 def test_who_ended_is_kept_though_another_has_begun_alike() -> None:
@@ -320,3 +350,31 @@ def test_an_engine_that_dies_takes_nothing_that_is_shared(seconds: float) -> Non
     m.device.crash("killed by signal 9")
     finish(client, pids)
     assert [end_of(client, [pid]) for pid in pids] == [undisturbed(job, OPTIONS) for job in jobs]
+
+
+def test_nobody_gives_up_a_seat_to_who_waits_for_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = Machine(Options(cells=4000, context=2000), settings=Settings(strict=True, policy="mlfq", batch=1))
+    client = m.client()
+    first = client.run("say", "x" * 300)
+    m.clock.run_until(lambda: client.exited(first) is not None)
+    host = m.kernel.hosts["fake"]
+    (keeper,) = host.cores[0].sharing.keepers
+    runs = client.run("ask", "another text, and a long one at that " * 20, params={"max_tokens": 2000})
+    m.go(2)
+    halted: list[Holder] = []
+    halt = host.cores[0].halt
+
+    def heard(stream: Stream) -> None:
+        halted.append(stream)
+        halt(stream)
+
+    monkeypatch.setattr(host.cores[0], "halt", heard)
+    keeper.op = host.operation(keeper, lambda *_: None)
+    waits = client.run("say", "x" * 300 + "!")
+    before = client.row(runs)["tokens_out"]
+    m.go(1)
+    assert not halted
+    assert client.row(runs)["tokens_out"] - before > 150
+    keeper.op = 0
+    m.clock.run_until(lambda: client.exited(waits) is not None)
+    assert halted, "it was the one that comes first"

@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from llmsh.abi import abort, lease
+from llmsh.abi.unpacker import Unpacker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 60
@@ -57,8 +58,8 @@ class EngineHost:
             )
         for end in (self._data, self._control):
             end.settimeout(SECONDS)
-        self._unpacker = lease.Unpacker()
-        self._replies = lease.Unpacker()
+        self._unpacker = Unpacker()
+        self._replies = Unpacker()
         self._waiting: list[lease.FromEngine] = []
         self.seen: list[lease.FromEngine] = []
         self.halted: dict[int, int] = {}

@@ -18,7 +18,7 @@ from tests.support.machine import Client, Machine
 PATIENCE_S = 300.0
 SIGNALS = (sig.STOP, sig.CONT, sig.KILL, sig.TERM)
 DEATHS = ("killed by signal 6", "killed by signal 9")
-AGENTS = ("ask", "ask", "sort", "say")
+AGENTS = ("ask", "ask", "sort", "say", "talk")
 ENDINGS = {0, 1, 128 + sig.KILL, 128 + sig.TERM}
 
 
@@ -34,14 +34,20 @@ def machine(draw: random.Random) -> Machine:
         disk=draw.choice([0.0, 0.5]),
         start=draw.choice([5.0, 200.0]),
         save=draw.choice([1.0, 5.0]),
+        prefill=draw.choice([0.2, 1.0]),
+        weights=1000,
     )
+    size = (options.weights + cells * options.cores) * 1024
     settings = Settings(
         strict=True,
         batch=draw.choice([1, 2, 4, 16]),
         policy=draw.choice([*POLICIES]),
         latency_ms=draw.choice([0, 20, 100]),
         swap_memory=draw.choice([0, 3000, 20_000]),
-        swap_file=draw.choice([0, 20_000, 100_000]),
+        swap_file=draw.choice([0, 20_000, 100_000, 1_000_000]),
+        memory=draw.choice([0, size * 3 // 2]),
+        model_turn_s=1.0,
+        model_wait_s=5.0,
     )
     return Machine(options, settings=settings)
 
@@ -84,7 +90,12 @@ class Game:
         mine = [pid for pid, owner in self.alive.items() if owner is client]
         if mine and draw.random() < 0.6:
             more["pgid"] = draw.choice(mine)
-        pid = client.run(draw.choice(AGENTS), draw.choice("abc") * draw.randint(5, 240), params=params, **more)
+        agent, text = draw.choice(AGENTS), draw.choice("abc") * draw.randint(5, 240)
+        if agent == "talk":
+            pid = client.run(agent, "", stdin="client", params=params, **more)
+            client.give(pid, b"".join(b"%s\n" % text[: draw.randint(2, 40)].encode() for _ in range(3)))
+        else:
+            pid = client.run(agent, text, params=params, **more)
         self.alive[pid] = client
 
     def _one(self) -> int:

@@ -98,9 +98,16 @@ class LlamaMachine(Machine):
     """Close it: the engine is another process."""
 
     def __init__(
-        self, model: Path, *, cells: int = 2048, settings: Settings | None = None, shelf: Shelf | None = None
+        self,
+        model: Path,
+        *,
+        cells: int = 2048,
+        settings: Settings | None = None,
+        shelf: Shelf | None = None,
+        swap: str = "",
     ) -> None:
         self.loop = asyncio.new_event_loop()
+        self._swap = swap
         self._model, self._cells = model, cells
         self.said: list[str] = []
         super().__init__(settings=settings, clock=DrivenClock(self.loop), shelf=shelf)
@@ -117,6 +124,7 @@ class LlamaMachine(Machine):
             threads_batch=1,
             sequences=SEQUENCES,
             log=self.said.append,
+            swap=self._swap,
             loop=self.loop,
         )
         made.ready = lambda: self.kernel.hosts[model].ready

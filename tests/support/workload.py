@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from llmsh.abi import lease
 from llmsh.kernel.balance import SETTLED_S
 from llmsh.kernel.core import Core
+from llmsh.kernel.holder import line
 from llmsh.kernel.host import Host
 from llmsh.kernel.stream import Stream
 
@@ -63,6 +64,8 @@ class Play:
         self.longest = 0.0
         """The longest time for which somebody who could run had no token, in seconds."""
         self.trace: list[tuple[float, str]] = []
+        self._owed: dict[int, dict[Stream, int]] = {}
+        """By core: who could run and does not, and since which step."""
         self._unfair: dict[int, float] = {}
         """By core: since when it has nobody while another has two."""
         machine.kernel.host("fake")
@@ -109,7 +112,7 @@ class Play:
         for core in self.host.cores.values():
             for stream in core.queue.streams.values():
                 self.longest = max(self.longest, now - stream.task.since)
-            able = [stream for stream in core.queue.streams.values() if not stream.op]
+            able = [each for each in core.queue.streams.values() if not each.op and not self._comes(core, each)]
             owes = core.leased or core.scoring or core.cells.leaving
             assert owes or not able, f"core {core.index} does nothing, {len(able)} could run there"
             self._served(core, able)
@@ -120,39 +123,47 @@ class Play:
 
     def _served(self, core: Core, able: list[Stream]) -> None:
         """Whoever is first has a lease, unless somebody's has to end before; and where the policy lets those behind
-        run, no seat is free that any of them could have."""
+        run, no seat is free that any of them could have. What was granted on another core may let somebody run here:
+        that is seen with the next steps."""
         changing = core.residence.claimant is not None or any(each.halting for each in core.leased.values())
-        if changing or core.residence.doomed or not self.host.ready:
+        owed = self._owed.pop(core.index, {})
+        if changing or core.residence.doomed or core.scoring or not self.host.ready:
             return
         order = core.queue.first
         first = order.pick()
         who = able if order.yields else [each for each in able if first is not None and each.task is first]
-        for stream in who:
-            if not stream.leased and not core.scoring and self._sits(core, stream):
-                raise AssertionError(f"core {core.index}: {stream.ident} could run, and a seat is free")
+        could = [stream for stream in who if not stream.leased and self._sits(core, stream)]
+        self._owed[core.index] = {stream: owed.get(stream, core.steps) for stream in could}
+        for stream, since in self._owed[core.index].items():
+            assert core.steps <= since + 1, f"core {core.index}: {stream.ident} could run, and a seat is free"
 
     def _sits(self, core: Core, stream: Stream) -> bool:
         """Whether nothing is in its way: others, in all seats or by the foreground's pace or of its session, cells
         that lie elsewhere, or a prompt that another computes for it just now."""
         if core.queue.first is core.queue.urgent and not stream.task.boost:
             return False
-        if stream not in core.cells and (stream.q or core.sharing._source(stream, len(stream) + 1)[2]):
+        if stream not in core.cells and (stream.q or self._comes(core, stream)):
             return False
         further = core.sharing._further(stream, len(stream) + 1)
         if further is not None and further.wait:
             return False
         holds = core.pace.holds(stream) or core.deference.holds(stream)
-        return not holds and core.seating.free(
-            stream, core.leased.values(), len(core.scoring), core.pace.seats_of(stream)
-        )
+        seats = core.pace.seats_of(stream)
+        return not holds and core.seating.free(stream, core.leased.values(), len(core.scoring), seats)
+
+    def _comes(self, core: Core, stream: Stream) -> bool:
+        """Whether what it is to begin with is on its way here, or just being computed by another."""
+        donor, _, wait = core.sharing._source(stream, len(stream) + 1)
+        return not stream.q and (wait or any(each.op for each in line(donor)))
 
     def _even(self, now: float) -> None:
-        """No core has nobody for long while another has two: who just moved may stay a moment."""
+        """No core has nobody for long while another has two: who just moved may stay a moment, and who waits for a
+        prompt that another computes for both would only compute it, too."""
         shared = [core for index, core in self.host.cores.items() if index != lease.EXACT]
-        spare = any(len(core.queue) > 1 for core in shared)
+        spare = any(len(core.queue) - len(core.sharing.waiting) > 1 for core in shared)
         for core in shared:
             if len(core.queue) or not spare:
                 self._unfair.pop(core.index, None)
             else:
                 since = self._unfair.setdefault(core.index, now)
-                assert now - since <= 2 * SETTLED_S, f"core {core.index} has nobody, another has two"
+                assert now - since <= 3 * SETTLED_S, f"core {core.index} has nobody, another has two"

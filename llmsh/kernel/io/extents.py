@@ -21,6 +21,14 @@ class Extents:
                 return offset
         return None
 
+    def hold(self, offset: int, size: int) -> None:
+        """So many bytes there, which are free, are in use."""
+        at = bisect_left(self._free, (offset + 1, 0)) - 1
+        start, room = self._free[at]
+        parts = [(start, offset - start), (offset + size, start + room - offset - size)]
+        self._free[at : at + 1] = [each for each in parts if each[1]]
+        self.used += size
+
     def give(self, offset: int, size: int) -> None:
         """They are free again."""
         self.used -= size

@@ -3,16 +3,17 @@ prompt. Source: Wu et al., "Fast Distributed Inference Serving for Large Languag
 Sheng et al., "Fairness in Serving Large Language Models" (OSDI 2024) between sessions, as in fair.py.
 
 How long an answer will be is not known, but the prompt is: a task joins at the first level whose
-quantum covers its prefill, so that a long prompt does not hold up short ones on its way down. Who has
-used up a level's quantum sinks by one, the sooner the nicer it is; who has starved comes back to the first. In
-a level there are shares by nice: all that run for long meet in the last.
+quantum covers its prefill, so that a long prompt does not hold up short ones on its way down, and rises as that
+gets done. Who was granted so much of its answer as a level's quantum sinks by one, the sooner the nicer it is, but
+not below the level that covers all that it can still cost; who has starved comes back to the first. In a level there
+are shares by nice: all that run for long meet in the last.
 """
 
 from llmsh.kernel.sched.policy import Task
 from llmsh.kernel.sched.sessions import SLACK, Sessions
 
-LEVELS = 8
-FIRST = 32.0
+LEVELS = 9
+FIRST = 16.0
 """Service of the first level, in tokens; each further level has twice as much."""
 
 
@@ -31,8 +32,14 @@ MUCH = 1.5
 
 
 def _size(task: Task) -> float:
-    """Tokens of a job that are known of: those of its input, or those that it had for its weight."""
-    return max(1.0, task.work, task.had)
+    """Tokens of a job that are known of: those of the input ahead of it, or those that it made for its weight; no
+    more than it can still cost."""
+    return max(1.0, min(max(task.ahead, task.had), task.bound))
+
+
+def _level(task: Task) -> int:
+    """Where it belongs now."""
+    return min(max(level_of(task.ahead), task.sunk), level_of(task.bound))
 
 
 class Mlfq(Sessions):
@@ -48,8 +55,9 @@ class Mlfq(Sessions):
     def add(self, task: Task) -> None:
         """See Policy. A task with input to compute is a new job; one without goes on where it was."""
         if task.ahead > 0:
-            task.level, task.served, task.vtime = level_of(task.ahead), 0.0, 0.0
-            task.work, task.had, task.ahead = task.ahead, 0.0, 0.0
+            task.served = task.had = task.vtime = 0.0
+            task.sunk = 0
+        task.level = _level(task)
         line = self.line(task)
         task.vtime = max(task.vtime, line.floors.get(task.level, 0.0))
         self.put(task, line)
@@ -70,27 +78,34 @@ class Mlfq(Sessions):
         return (self.ledger.granted[task.group], float(task.level), task.vtime)
 
     def charge(self, task: Task, cost: float) -> None:
-        """See Policy: demotion by attained service, the sooner the nicer it is."""
+        """See Policy: demotion by what it was granted of its answer, the sooner the nicer it is."""
+        self._account(task, cost)
+        task.served += cost / task.weight
+        task.had += cost / task.weight
+        while task.sunk < LEVELS - 1 and task.served >= quantum(task.sunk):
+            task.served -= quantum(task.sunk)
+            task.sunk += 1
+        self._place(task)
+
+    def fed(self, task: Task, cost: float) -> None:
+        """See Policy: promotion by what is left."""
+        self._account(task, cost)
+        self._place(task)
+
+    def _account(self, task: Task, cost: float) -> None:
         line = self.lines.get(task.group)
         if line is not None and cost > 0:
             # Who comes begins behind those that have just been served, so that who is nearly done stays before them.
             line.floors[task.level] = max(task.vtime + cost, line.floors.get(task.level, 0.0))
         task.vtime += cost / task.weight
-        task.served += cost / task.weight
-        task.had += cost / task.weight
-        level = task.level
-        while task.level < LEVELS - 1 and task.served >= quantum(task.level):
-            task.served -= quantum(task.level)
-            task.level += 1
-        self._place(task, anew=task.level != level)
         self.grant(task, cost)
 
-    def waits(self, task: Task) -> bool:
+    def behind(self, task: Task) -> bool:
         """See Policy: of another level, who is nicer and had more for its weight."""
         first = self._served
         if first is not None and first.group == task.group and first.level != task.level:
             return task.weight < first.weight and task.had > first.had + SLACK
-        return super().waits(task)
+        return super().behind(task)
 
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whoever is above another of its session, and a much smaller job as far as is known: of those that
@@ -99,12 +114,15 @@ class Mlfq(Sessions):
 
     def starved(self, task: Task) -> None:
         """See Policy: promotion."""
-        task.level, task.served = 0, 0.0
-        self._place(task, anew=True)
+        task.served, task.sunk = 0.0, 0
+        self._place(task, 0)
 
-    def _place(self, task: Task, *, anew: bool) -> None:
+    def _place(self, task: Task, level: int | None = None) -> None:
+        """Where it belongs, or at a level; who comes to one has its floor."""
         line = self.lines.get(task.group)
-        if anew:
-            task.vtime = line.floors.get(task.level, 0.0) if line is not None else 0.0
+        now = _level(task) if level is None else level
+        if now != task.level or level is not None:
+            task.level = now
+            task.vtime = line.floors.get(now, 0.0) if line is not None else 0.0
         if line is not None and task in line.tasks:
             line.tasks.put(task, self.key(task))

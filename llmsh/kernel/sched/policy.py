@@ -35,6 +35,7 @@ class Task:
         "ahead",
         "arrival",
         "boost",
+        "bound",
         "era",
         "foreground",
         "goal",
@@ -45,9 +46,9 @@ class Task:
         "nice",
         "served",
         "since",
+        "sunk",
         "urgent",
         "vtime",
-        "work",
     )
 
     def __init__(self, ident: int, group: str, nice: int = 0) -> None:
@@ -59,7 +60,9 @@ class Task:
         self.boost = 0
         """Tokens that it may still make before everybody else."""
         self.ahead = 0.0
-        """What the input that is still to be computed will cost, in tokens."""
+        """What the input that is still to be computed costs, in tokens."""
+        self.bound = inf
+        """The most that it can still cost, in tokens, by the limits that were stated."""
         self.since = 0.0
         """When it last became runnable or last made a token."""
         self.goal: Goal | None = None
@@ -69,7 +72,8 @@ class Task:
         """Its place among those who come before everybody, as long as it has a boost; 0 for none yet."""
         # Set by the policy.
         self.arrival = self.level = 0
-        self.vtime = self.served = self.had = self.work = 0.0
+        self.sunk = 0
+        self.vtime = self.served = self.had = 0.0
 
     @property
     def weight(self) -> float:
@@ -109,6 +113,10 @@ class Policy(ABC):
     def charge(self, task: Task, cost: float) -> None:
         """The task was granted (or, negative, gave back) service worth so many tokens."""
 
+    def fed(self, task: Task, cost: float) -> None:
+        """Input worth so many tokens was computed for the task; `ahead` is what is left of it."""
+        self.charge(task, cost)
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -132,7 +140,12 @@ class Policy(ABC):
         return False
 
     def waits(self, task: Task) -> bool:
-        """Whether a task has had too much to run beside those for whom `holds` was asked in this plan."""
+        """Whether a task's session has had too much to run beside those for whom `holds` was asked in this plan; then
+        that is so for all behind it."""
+        return False
+
+    def behind(self, task: Task) -> bool:
+        """The same of the task among those of its session."""
         return False
 
     def preempts(self, task: Task, other: Task) -> bool:

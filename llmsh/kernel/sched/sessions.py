@@ -96,12 +96,17 @@ class Sessions(Policy):
         return False
 
     def waits(self, task: Task) -> bool:
-        """See Policy: of another session, who had more; of the same, who had much more."""
+        """See Policy: of another session, who had more."""
         first = self._served
-        if first is None:
+        if first is None or first.group == task.group:
             return False
-        if first.group != task.group:
-            return self.ledger.granted[first.group] < self.ledger.granted[task.group]
+        return self.ledger.granted[first.group] < self.ledger.granted[task.group]
+
+    def behind(self, task: Task) -> bool:
+        """See Policy: of the same session, who had much more."""
+        first = self._served
+        if first is None or first.group != task.group:
+            return False
         return first.level == task.level and task.vtime > first.vtime + SLACK
 
     def lead(self, task: Task, session: str) -> float:
