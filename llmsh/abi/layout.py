@@ -8,7 +8,7 @@ positions and cells, no sequence. Source: find_slot, seq_rm and get_n_kv in llam
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -25,6 +25,19 @@ def order(cells: Sequence[int]) -> Sequence[int]:
     found = sorted(range(len(cells)), key=cells.__getitem__)
     same = range(len(cells))
     return same if found == list(same) else array("i", found)
+
+
+def placed(sizes: Sequence[int], abreast: bool) -> Iterator[tuple[int, int]]:
+    """In which order the parts of a batch, one a sequence, get their cells: (part, how many of its tokens).
+
+    One behind the other; or `abreast`, where a model keeps states: as many tokens of each as the shortest has,
+    then the same with what is left. Source: split_simple and split_equal in llama.cpp's llama-batch.cpp."""
+    left = list(enumerate(sizes))
+    while abreast and len(left) > 1:
+        count = min(size for _, size in left)
+        yield from ((part, count) for part, _ in left)
+        left = [(part, size - count) for part, size in left if size > count]
+    yield from left
 
 
 class Layout:

@@ -32,7 +32,8 @@ class Model:
         self.bos = int(C.llama_vocab_bos(self.vocab))
         self.eos = int(C.llama_vocab_eos(self.vocab))
         self.add_bos = bool(C.llama_vocab_get_add_bos(self.vocab)) and self.bos >= 0
-        self._states = bool(C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
+        self.states = bool(C.llama_model_is_recurrent(self.handle) or C.llama_model_is_hybrid(self.handle))
+        """Whether a state stands for all tokens so far: in recurrent models and hybrid ones."""
         self._window = int(C.llama_model_n_swa(self.handle))
         self.bytes = int(C.llama_model_size(self.handle))
         self.probe: Any = None
@@ -78,10 +79,9 @@ class Model:
     def shares(self, context: int) -> bool:
         """Whether sequences of at most `context` tokens can share cells and be cut anywhere.
 
-        Not where a state stands for all tokens so far (recurrent models, hybrid ones): it has no beginning that
-        could be kept. Nor where a layer sees a window shorter than the context: llama.cpp gives the cells behind
+        Not where there are states: they have no beginning that could be kept. Nor where a layer sees a window shorter than the context: llama.cpp gives the cells behind
         it to others as soon as it needs some, and a sequence that is cut would need them again."""
-        return not self._states and (self._window <= 0 or self._window >= context)
+        return not self.states and (self._window <= 0 or self._window >= context)
 
     def _number(self, key: str, default: int) -> int:
         buffer = ctypes.create_string_buffer(128)

@@ -10,6 +10,7 @@ from collections import defaultdict
 import numpy as np
 
 from llmsh.abi import lease
+from llmsh.abi.layout import placed
 from llmsh.abi.limits import STEP_MAX_MS
 from llmsh.engine.cache import Cache, Residents
 from llmsh.engine.channel import Channel
@@ -131,15 +132,13 @@ class Stepper:
         made: list[lease.Row] = []
         fed: list[tuple[int, int]] = []
         ends: list[tuple[Sequence, str]] = []
-        labels = array("i")
+        labels = self._grow(home, works)
         for work, row in zip(works, step.rows, strict=True):
             sequence = work.sequence
             sequence.alone = False
             inputs = min(work.end, sequence.fed) - work.start
             if inputs > 0:
                 fed.append((sequence.q, inputs))
-            self._cache.grow(sequence, work.end)
-            labels += home.layout.take(sum(len(part.tokens) for part in work.parts))
             if sequence.scoring is not None:
                 self._score(work, logits[row:])
             elif work.row:
@@ -150,6 +149,18 @@ class Stepper:
         home.layout.give(labels)
         self._tell(step, made, fed)
         self._after(works, ends)
+
+    def _grow(self, home: Residents, works: list[Work]) -> "array[int]":
+        """Enter the cells that a step has filled, as llama.cpp took them; those of labels."""
+        labels = array("i")
+        parts = [(work, size) for work in works for size in [len(part.tokens) for part in work.parts] or [work.size]]
+        for at, count in placed([size for _, size in parts], self._model.states):
+            work = parts[at][0]
+            if work.parts:
+                labels += home.layout.take(count)
+            else:
+                self._cache.grow(work.sequence, work.sequence.computed + count)
+        return labels
 
     def _tell(self, step: Planned, made: list[lease.Row], fed: list[tuple[int, int]]) -> None:
         core, layout, ms = step.home.core, step.home.layout, round(step.ms, 3)

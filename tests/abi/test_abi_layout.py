@@ -5,7 +5,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmsh.abi.layout import Layout, Run, order
+from llmsh.abi.layout import Layout, Run, order, placed
 
 TOTAL = 200
 MOVES = st.lists(st.tuples(st.sampled_from("gfcdpi"), st.integers(0, 9), st.integers(0, 30)), max_size=60)
@@ -91,3 +91,10 @@ def test_check_finds_what_is_wrong() -> None:
         "highest is [3], 7 in the books",
     ]
     assert layout.check([array("i", [0, 2, 3])])[-1] == "a cell below 3 is free"
+
+
+def test_one_behind_the_other_or_abreast() -> None:
+    assert list(placed([3, 1, 2], abreast=False)) == [(0, 3), (1, 1), (2, 2)]
+    assert list(placed([3, 1, 2], abreast=True)) == [(0, 1), (1, 1), (2, 1), (0, 1), (2, 1), (0, 1)]
+    assert list(placed([1, 1], abreast=True)) == [(0, 1), (1, 1)]
+    assert list(placed([], abreast=True)) == []

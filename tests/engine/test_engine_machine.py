@@ -289,3 +289,23 @@ def test_messages_in_any_order_leave_the_books_right(kind: str, monkeypatch: pyt
                 max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
+
+
+@pytest.mark.llama
+@pytest.mark.parametrize("kind", ["", *tinykinds.KINDS])
+def test_prompts_of_different_lengths_in_a_step(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "kind", kind)
+    with watch(monkeypatch) as log:
+        monkeypatch.setattr(Machine, "log", log, raising=False)
+        state = Machine()
+        state.start()
+        for size in (17, 16, 9):
+            state.begin(core=0, size=size)
+            state.grant(pick=-1, extra=0, stale=False)
+        state.score(pick=0, labels=[])
+        state.step(core=0, aborted=False, times=1)
+        state.books_agree()
+        # Whoever goes leaves its own cells.
+        state.move(pick=0, what=lease.Drop)
+        state.books_agree()
+        state.teardown()
