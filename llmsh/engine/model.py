@@ -79,8 +79,9 @@ class Model:
     def shares(self, context: int) -> bool:
         """Whether sequences of at most `context` tokens can share cells and be cut anywhere.
 
-        Not where there are states: they have no beginning that could be kept. Nor where a layer sees a window shorter than the context: llama.cpp gives the cells behind
-        it to others as soon as it needs some, and a sequence that is cut would need them again."""
+        Not where there are states: they have no beginning that could be kept. Nor where a layer sees a window
+        shorter than the context: llama.cpp gives the cells behind it to others as soon as it needs some, and a
+        sequence that is cut would need them again."""
         return not self.states and (self._window <= 0 or self._window >= context)
 
     def _number(self, key: str, default: int) -> int:
