@@ -6,7 +6,7 @@ import sys
 
 from llmsh.abi import lease
 from llmsh.abi.limits import SEQUENCES_MAX
-from llmsh.engine import binding, heap
+from llmsh.engine import binding, heap, openmp
 from llmsh.engine.cache import Cache
 from llmsh.engine.calibrate import Calibrator
 from llmsh.engine.channel import Channel
@@ -32,7 +32,7 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
     page = AbortPage(options.abort_fd)
     slots = max(1, min(options.sequences, SEQUENCES_MAX - SCRATCH))
     count = max(1, min(options.cores, lease.CORES_MAX))
-    team = Team(count, options.threads, options.threads_batch)
+    team = Team(count, options.threads, options.threads_batch, openmp.dismiss)
 
     def make(index: int) -> Core:
         exact = index == lease.EXACT

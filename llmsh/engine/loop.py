@@ -21,6 +21,9 @@ from llmsh.engine.orders import Orders
 from llmsh.engine.step import Planned, Stepper
 from llmsh.engine.team import Team
 
+LINGER_MS = 5
+"""How long the threads that helped a core's thread are kept after it has nothing to do."""
+
 
 class Loop:
     """Serves until the kernel is gone."""
@@ -148,6 +151,8 @@ class Loop:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN | (select.POLLOUT if self._channel.pending else 0))
         poll.register(self._bells[place], select.POLLIN)
+        if self._team.helped and not poll.poll(LINGER_MS):
+            self._team.dismiss()
         if not poll.poll(self._calibrator.patience(place)):
             with self._lock:
                 self._calibrator.tidy(place)

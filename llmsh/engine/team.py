@@ -8,16 +8,19 @@ Source: sched_setaffinity(2).
 
 import os
 import threading
+from collections.abc import Callable
 
 from llmsh.abi.cpus import leaders, share
 
 
 class Team:
     """`count` cores over the CPUs that this process may use. `threads`, `threads_batch`: of a core that
-    works alone, for single tokens and for larger batches, until `set` is called."""
+    works alone, for single tokens and for larger batches, until `set` is called. `dismiss` ends the threads that
+    llama.cpp has started for the calling one."""
 
-    def __init__(self, count: int, threads: int, threads_batch: int) -> None:
+    def __init__(self, count: int, threads: int, threads_batch: int, dismiss: Callable[[], None]) -> None:
         self.count = count
+        self._dismiss = dismiss
         self.alone = (threads, threads_batch)
         self._cpus = sorted(os.sched_getaffinity(0))
         self.cpus = min(len(self._cpus), max(threads, threads_batch, count))
@@ -30,8 +33,8 @@ class Team:
         self._ranks: dict[int, int] = {}
         """Which share each place has, the least recently used first."""
         self._helpers: dict[int, tuple[int, tuple[int, ...]]] = {}
-        """By thread, how many it was with in its last step with others, and their CPUs. A smaller team ends those
-        who are too many; a larger one starts others."""
+        """By thread, how many it was with in its last step, if any, and their CPUs. A smaller team ends those who are
+        too many; a larger one starts others."""
         self._places: dict[int, tuple[int, ...]] = {}
         """By thread, the CPUs it was last put on."""
 
@@ -80,7 +83,19 @@ class Team:
         led = there >= threads and where == wide and not leaders(self._cpus, cores, threads).isdisjoint(first)
         if threads > 1:
             self._helpers[me] = (threads, wide)
+        else:
+            self.dismiss()
         place = tuple(first) if led else wide
         if self._places.get(me, tuple(self._cpus)) != place:
             self._places[me] = place
             os.sched_setaffinity(0, place)
+
+    @property
+    def helped(self) -> bool:
+        """Whether there are threads that help the calling one."""
+        return threading.get_ident() in self._helpers
+
+    def dismiss(self) -> None:
+        """The calling thread needs no help for a while: those that wait for its next step are in the way of others."""
+        if self._helpers.pop(threading.get_ident(), None) is not None:
+            self._dismiss()
