@@ -230,17 +230,21 @@ def test_who_is_nicer_sinks_sooner() -> None:
     assert tasks[0].level > tasks[1].level > tasks[2].level == 0
 
 
-def test_jobs_that_go_side_by_side_share_their_steps_to_the_end() -> None:
-    """Who is first does not stop so that the others catch up, which would make many steps of few rows."""
+@pytest.mark.parametrize(("count", "apart", "prompt", "tokens"), [(4, 0.05, 12, 60), (4, 0.25, 12, 40)])
+def test_jobs_that_go_side_by_side_share_their_steps_to_the_end(
+    count: int, apart: float, prompt: int, tokens: int
+) -> None:
+    """Who is first does not stop so that the others catch up, nor do they wait because it is nearly done: both would
+    make many steps of few rows."""
 
     def seconds(policy: str) -> float:
         options = Options(cells=20_000, context=10_000, ms=12.0, each=6.0, prefill=6.0, answer=20)
         m = Machine(options, settings=Settings(strict=True, policy=policy, batch=8))
         client = m.client()
         pids = []
-        for n in range(4):
-            pids.append(client.run("ask", f"{n}" * 12, params={"max_tokens": 60, "ignore_eos": True}))
-            m.go(0.05)
+        for n in range(count):
+            pids.append(client.run("ask", f"{n}" * prompt, params={"max_tokens": tokens, "ignore_eos": True}))
+            m.go(apart)
         m.clock.run_until(lambda: all(map(client.exited, pids)))
         return m.clock.now()
 

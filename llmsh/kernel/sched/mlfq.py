@@ -27,8 +27,9 @@ def level_of(ahead: float) -> int:
     return next((level for level in range(LEVELS - 1) if quantum(level) >= ahead), LEVELS - 1)
 
 
-MUCH = 1.5
-"""By how much a job must be larger than another, as far as is known, to wait for it."""
+MUCH, LEAST = 1.5, FIRST
+"""By how much a job must be larger than another, as far as is known, to wait for it: by this factor and by so many
+tokens. Jobs that came together end together, within a few steps, and each step of half of them costs more than half."""
 
 
 def _size(task: Task) -> float:
@@ -110,7 +111,9 @@ class Mlfq(Sessions):
     def preempts(self, task: Task, other: Task) -> bool:
         """See Policy: whoever is above another of its session, and a much smaller job as far as is known: of those that
         go side by side none stops because it sinks first."""
-        return task.group == other.group and task.level < other.level and _size(other) >= MUCH * _size(task)
+        if task.group != other.group or task.level >= other.level:
+            return False
+        return _size(other) >= max(MUCH * _size(task), LEAST + _size(task))
 
     def starved(self, task: Task) -> None:
         """See Policy: promotion."""
