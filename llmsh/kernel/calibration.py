@@ -66,6 +66,9 @@ class Calibration:
         doubtful = [point for point in self._wanted if point in rates.doubtful]
         self._again: dict[Point, tuple[int, float]] = dict.fromkeys(doubtful, (0, now + AGAIN_S[0]))
         """Points to be measured again: how often they were, and when."""
+        self._once: dict[Point, None] = {}
+        """Points that were measured once. All are measured twice, one round after the other, and the least counts: what
+        slows a machine down for as long as a slice takes does not show in the slice."""
 
     @property
     def threads(self) -> int:
@@ -75,22 +78,24 @@ class Calibration:
     @property
     def complete(self) -> bool:
         """Whether all is known that can be; some of it may be doubtful."""
-        return self._unknown() is None
+        return self._needed() is None
 
     def wait(self, now: float) -> float | None:
         """Seconds until there is something to measure; None for never."""
-        if self._unknown() is not None:
+        if self._needed() is not None:
             return 0.0
         return max(0.0, min(at for _, at in self._again.values()) - now) if self._again else None
 
     def next(self, now: float) -> Point | None:
         """The next slice; None when there is nothing to measure now."""
-        return self._unknown() or next((point for point, (_, at) in self._again.items() if at <= now), None)
+        return self._needed() or next((point for point, (_, at) in self._again.items() if at <= now), None)
 
-    def _unknown(self) -> Point | None:
+    def _needed(self) -> Point | None:
+        """What is not known, or only from one slice."""
         if self.rates.spent_ms >= SPENT_MS:
             return None
-        return next((each for each in self._wanted if each not in self.rates.ms and self._worth(each)), None)
+        unknown = (each for each in self._wanted if each not in self.rates.ms and self._worth(each))
+        return next(unknown, None) or next(iter(self._once), None)
 
     def _worth(self, point: Point) -> bool:
         if self._failed.get(point, 0) >= TRIES:
@@ -110,7 +115,7 @@ class Calibration:
         self, point: Point, took: Sequence[Sequence[float]], error: str, now: float = 0.0, share: float = 1.0
     ) -> None:
         """A slice has ended: milliseconds of each step, core by core; `share`: the part of its time that it ran."""
-        if point not in self.rates.ms:
+        if point not in self.rates.ms or point in self._once:
             self.rates.spent_ms += max((sum(each) for each in took), default=0.0)
         if error in GAVE_WAY:
             return
@@ -118,24 +123,34 @@ class Calibration:
             self._failed[point] = self._failed.get(point, 0) + 1
             if self._failed[point] >= TRIES:
                 self._again.pop(point, None)
+                self._once.pop(point, None)
         else:
             self._accept(point, sum(map(typical, took)) / len(took), share < SHARE or any(map(disturbed, took)), now)
 
     def _accept(self, point: Point, ms: float, doubtful: bool, now: float) -> None:
-        """What is not doubtful holds, else the least. What is doubtful is measured again, a few times."""
+        """The least holds, but for what is not doubtful in place of what is. What is doubtful is measured again, a few
+        times."""
         rates, old = self.rates, self.rates.ms.get(point)
         if old is not None and ms * DISTURBED < old and not rates.renewed:
             # The machine was not itself: what was left out for its cost may be worth measuring now. Only once: a
             # machine that is never itself would be measured without end.
             rates.spent_ms, rates.renewed = 0.0, True
-        if old is None or ms < old or not doubtful:
+        least = old is None or ms < old or (point in rates.doubtful and not doubtful)
+        if least:
             rates.measured(point, ms)
             rates.improved = True
+        again = point in self._once
+        if old is None:
+            self._once[point] = None
+        elif again:
+            del self._once[point]
         tries, _ = self._again.pop(point, (-1, 0.0))
+        tries = max(0, tries) if again else tries + 1
+        doubtful = doubtful if least else point in rates.doubtful
         rates.doubtful.discard(point)
-        if doubtful and tries + 1 < len(AGAIN_S):
+        if doubtful and tries < len(AGAIN_S):
             rates.doubtful.add(point)
-            self._again[point] = (tries + 1, now + AGAIN_S[tries + 1])
+            self._again[point] = (tries, now + AGAIN_S[tries])
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -111,6 +111,9 @@ def better(
     if now_in is None or now_in.cores < min(least, runnable, limits.cores):
         return found[0]
     mine = rate(rates, now_in.cores, now_in.threads, now_in.seats, runnable, now)
+    if found[0][:3] == now_in[:3]:
+        # Seats alone cost nothing.
+        return found[0] if found[1] >= mine else None
     if now_in.cores > runnable:
         # Fewer cores work than it was made for, and the engine has other threads for so few.
         mine = 0.0

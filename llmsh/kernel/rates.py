@@ -148,9 +148,10 @@ class Rates:
         change = exp(WEIGHT * log(min(CLIP, max(1 / CLIP, ms / expected))))
         drift = min(CLIP, max(1.0, self.drift.now(now) * change**COMMON))
         total = self.factor(point, now) * change
-        if total < 1:
+        if total < 1 and size == point.batch * point.tokens:
             # Noise only ever adds: a machine that is faster than it was when it was measured was disturbed then.
-            # What else was measured in such a moment is no better known.
+            # What else was measured in such a moment is no better known. A size that was not measured may be
+            # faster than between its neighbours, and says nothing of them.
             for each in self.doubtful if point in self.doubtful else (point,):
                 self.ms[each] *= total
             self.improved = True

@@ -19,10 +19,12 @@ def play(calibration: Calibration, speed: Callable[[Point], float]) -> list[Poin
     return order
 
 
-def test_everything_is_measured_once_what_matters_most_first() -> None:
+def test_everything_is_measured_in_two_rounds_what_matters_most_first() -> None:
     calibration = Calibration(Rates(), TWO)
     order = play(calibration, lambda point: 1.0)
-    assert len(order) == len({*order}) == 3 * (len(BATCHES) + len(CHUNKS))
+    count = 3 * (len(BATCHES) + len(CHUNKS))
+    assert order[:count] == order[count:]
+    assert len({*order}) == count
     assert order[:3] == [Point(1, 1, 1), Point(1, 2, 1), Point(2, 1, 1)]
     assert calibration.progress == (33, 33)
     assert calibration.rates.ms == dict.fromkeys(points(TWO), 1.0)
@@ -68,6 +70,38 @@ def test_a_table_that_is_half_full_is_gone_on_with() -> None:
     rates = Rates()
     rates.measured(Point(1, 1, 1), 5.0)
     assert Calibration(rates, TWO).next(0) == Point(1, 2, 1)
+
+
+def test_of_two_rounds_the_least_counts() -> None:
+    rates, a, b = Rates(), Point(1, 1, 1), Point(1, 2, 1)
+    limits = TWO._replace(cores=1, fixed_seats=1)
+    calibration = Calibration(rates, limits)
+    times = {a: [18.0, 14.0], b: [9.0, 12.0]}
+    for point in play(calibration, lambda point: times.get(point, [1.0, 1.0])[point in rates.ms]):
+        assert point in points(limits)
+    assert (rates.ms[a], rates.ms[b], rates.doubtful) == (14.0, 9.0, set())
+
+
+def test_a_round_that_was_disturbed_does_not_take_the_place_of_one_that_was_not() -> None:
+    rates, point = Rates(), Point(1, 1, 1)
+    calibration = Calibration(rates, TWO)
+    calibration.ended(point, [[10.0] * 4], "")
+    calibration.ended(point, [[12.0, 40.0, 90.0, 90.0]], "")
+    assert (rates.ms[point], rates.doubtful) == (10.0, set())
+    other = Point(1, 2, 1)
+    calibration.ended(other, [[12.0, 12.0, 90.0, 90.0]], "")
+    assert rates.doubtful == {other}
+    calibration.ended(other, [[12.5] * 4], "")
+    assert (rates.ms[other], rates.doubtful) == (12.5, set())
+
+
+def test_what_was_disturbed_in_both_rounds_is_measured_again_in_a_minute() -> None:
+    rates, point = Rates(), Point(1, 1, 1)
+    calibration = Calibration(rates, TWO._replace(cores=1, fixed_threads=1, fixed_seats=1))
+    for _ in range(2):
+        calibration.ended(point, [[12.0, 12.0, 90.0, 90.0]], "", 5.0)
+    play(calibration, lambda point: 1.0)
+    assert (rates.doubtful, calibration.wait(5.0)) == ({point}, AGAIN_S[0])
 
 
 def test_a_disturbed_step_does_not_count() -> None:
@@ -127,7 +161,7 @@ def test_there_is_an_end_to_measuring_again() -> None:
         assert point is not None
         calibration.ended(point, [[1.0, 2.0, 3.0, 4.0]], "", now)
         count += 1
-    assert count == (1 + len(CHUNKS)) * (1 + len(AGAIN_S))
+    assert count == (1 + len(CHUNKS)) * (2 + len(AGAIN_S))
     assert calibration.complete
 
 

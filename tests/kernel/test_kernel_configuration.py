@@ -99,6 +99,15 @@ def test_a_little_better_is_not_worth_a_change() -> None:
     assert found.threads == 2
 
 
+def test_seats_alone_may_change_for_any_gain() -> None:
+    flat = table({(1, 1): (100, 150, 200, 210, 212, 213)})
+    one = Limits(cpus=1, cores=1, seats=32)
+    eight = better(flat, one, None, 8, 0.0)
+    assert eight == Configuration(1, 1, 1, 8)
+    assert better(flat, one, eight, 13, 0.0) == Configuration(1, 1, 1, 13)
+    assert better(flat, one, Configuration(1, 1, 1, 13), 13, 0.0) is None
+
+
 def test_noise_changes_the_threads_and_its_end_changes_them_back() -> None:
     rates, now = table(Q8), 0.0
     here = chosen(1)

@@ -70,6 +70,14 @@ def test_what_is_faster_was_measured_wrongly() -> None:
     assert rates.improved
 
 
+def test_what_is_faster_than_between_two_points_says_nothing_of_them() -> None:
+    rates = table(b8=40, b16=60)
+    rates.doubtful = {*rates.ms}
+    for at in range(100):
+        rates.saw(1, 1, 13, 0, 42.0, at)
+    assert (rates.ms[Point(1, 1, 8)], rates.ms[Point(1, 1, 16)]) == (40, 60)
+
+
 def test_what_was_measured_in_the_same_bad_moment_is_no_better_known() -> None:
     rates = table(b1=10, b4=20, b8=40)
     rates.doubtful = {Point(1, 1, 1), Point(1, 1, 4)}
