@@ -64,7 +64,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cells that its process group may have in the caches together."""
 
 
-class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, weakref=True):
     """One agent."""
 
     name: str

@@ -16,6 +16,9 @@ from llmsh.engine.sampler import DeadEnd, Floats, Sampler, log_softmax
 class Answer:
     """Begins at position `at`. Raises ValueError for a grammar that cannot be parsed."""
 
+    # Sequences and their answers sleep by the thousand: a dict for each would be a large part of them.
+    __slots__ = ("_grammar", "_model", "_rated", "_sampler", "at", "logprob", "matcher", "over", "taken")
+
     def __init__(self, model: Model, at: int, sampling: lease.Sampling) -> None:
         self.at = at
         self.taken = at

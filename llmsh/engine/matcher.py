@@ -23,6 +23,8 @@ class Matcher:
     """Takes an answer's bytes token by token. `total` counts them, `safe` those that may go out:
     no stop string can still begin before them and no character is cut by them."""
 
+    __slots__ = ("_keep", "_stops", "_tail", "safe", "stopped", "total")
+
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = tuple(stop.encode("utf-8", "surrogateescape") for stop in stops if stop)
         self._keep = max(3, *(len(stop) - 1 for stop in self._stops)) if self._stops else 3

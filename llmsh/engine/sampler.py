@@ -19,6 +19,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.intp]]
 
+_UNBIASED: tuple[Ints, Floats] = (np.empty(0, np.intp), np.empty(0, np.float32))
 _MASK = (1 << 64) - 1
 _COLUMNS = 1024
 """The vocabulary as a table of so many columns, to find the best k without sorting all of it."""
@@ -52,13 +53,17 @@ def log_softmax(row: Floats) -> Doubles:
 class Sampler:
     """One answer's choice of tokens. `ban` are tokens that may not come (the ends of a text)."""
 
+    __slots__ = ("_bias", "_biased", "_greedy", "_penalties", "_s")
+
     def __init__(self, sampling: Sampling, size: int, ban: frozenset[int] = frozenset()) -> None:
         self._s = sampling
         self._greedy = sampling.temperature <= 0 or sampling.top_k == 1
         bias = {token: value for token, value in sampling.logit_bias.items() if 0 <= token < size}
         bias.update(dict.fromkeys(ban, -math.inf))
-        self._biased = np.fromiter(bias.keys(), np.intp, len(bias))
-        self._bias = np.fromiter(bias.values(), np.float32, len(bias))
+        self._biased, self._bias = _UNBIASED
+        if bias:
+            self._biased = np.fromiter(bias.keys(), np.intp, len(bias))
+            self._bias = np.fromiter(bias.values(), np.float32, len(bias))
         self._penalties = sampling.penalty_last != 0 and (
             sampling.repeat_penalty != 1.0 or sampling.frequency_penalty != 0.0 or sampling.presence_penalty != 0.0
         )

@@ -21,6 +21,31 @@ EXACT_CUT = 32
 class Sequence:
     """Leased while `upto` is not None; quiet otherwise, unless labels are being scored."""
 
+    # As in answer.py.
+    __slots__ = (
+        "alone",
+        "answer",
+        "cells",
+        "computed",
+        "core",
+        "exact",
+        "fault",
+        "fed",
+        "halted",
+        "image",
+        "interrupted",
+        "log",
+        "pace",
+        "q",
+        "saved",
+        "saved_at",
+        "scoring",
+        "singles",
+        "slot",
+        "spilled",
+        "upto",
+    )
+
     def __init__(self, q: int, core: int, exact: bool) -> None:
         self.q = q
         self.core = core

@@ -4,6 +4,7 @@ Nothing has happened until the journal has the process: a full disk fails the ca
 trace. Source: execve(2).
 """
 
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,7 @@ def ends(call: Trap) -> Ends:
 
 def open_ends(kernel: "Kernel", call: Trap, process: Process, named: Ends) -> None:
     """Give the process the descriptors that were named."""
+    settle = partial(ending.settle, kernel, process)
     for fd, (kind, pipe) in enumerate(named):
         writes = fd > 0
         if kind == "null":
@@ -160,7 +162,7 @@ def open_ends(kernel: "Kernel", call: Trap, process: Process, named: Ends) -> No
         elif kind == "log":
             process.files.append(File("log", kernel.ledger.sink(process, partial(_unwritten, kernel, process)), writes))
         else:
-            process.files.append(_client(kernel, call.caller, process, fd))
+            process.files.append(_client(kernel, call.caller, process, fd, settle))
 
 
 def _share(caller: Caller, process: Process, pipe: Pipe, writes: bool) -> File:
@@ -178,15 +180,18 @@ def _share(caller: Caller, process: Process, pipe: Pipe, writes: bool) -> File:
     return File("pipe", pipe, writes)
 
 
-def _client(kernel: "Kernel", caller: Caller, process: Process, fd: int) -> File:
-    pid = process.pid
+def _client(kernel: "Kernel", caller: Caller, process: Process, fd: int, settle: Callable[[], None]) -> File:
     if fd == 0:
         file = File("client", Pipe(kernel.settings.pipe_capacity), writes=False)
-        file.on_read = lambda count: caller.event({"ev": "want", "pid": pid, "fd": 0, "n": count})
+        file.on_read = partial(_want, caller, process.pid)
         return file
     pipe = Pipe(kernel.settings.pipe_capacity if fd == 1 else NOTES_MAX)
-    process.outlets[fd] = Outlet(caller, pid, fd, pipe, lambda: ending.settle(kernel, process))
+    process.outlets[fd] = Outlet(caller, process.pid, fd, pipe, settle)
     return File("client", pipe, writes=True)
+
+
+def _want(caller: Caller, pid: int, count: int) -> None:
+    caller.event({"ev": "want", "pid": pid, "fd": 0, "n": count})
 
 
 def _unwritten(kernel: "Kernel", process: Process, error: Error) -> None:
@@ -264,12 +269,12 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
 
 def _wire(kernel: "Kernel", process: Process, interpreter: Interpreter) -> None:
     """Let the descriptors' far ends wake and end the process."""
+    room, hangup = partial(_room, kernel, process), partial(kernel.broken_pipe, process)
     for file in process.files:
         if file.pipe is None:
             continue
         if file.writes:
-            file.pipe.on_room = lambda: _room(kernel, process)
-            file.pipe.on_hangup = lambda: kernel.broken_pipe(process)
+            file.pipe.on_room, file.pipe.on_hangup = room, hangup
             if file.gone:
                 kernel.broken_pipe(process)
         else:

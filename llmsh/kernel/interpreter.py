@@ -57,6 +57,8 @@ class Progress:
 class Interpreter:
     """Program and stream client of one process."""
 
+    __slots__ = ("_active", "kernel", "process", "progress", "stream")
+
     def __init__(self, kernel: "Kernel", process: Process, stream: Stream) -> None:
         self.kernel = kernel
         self.process = process
@@ -160,7 +162,7 @@ class Interpreter:
     def _begin(self, effect: Effect) -> bool:
         if isinstance(effect, Read | Write):
             if isinstance(effect, Read):
-                self.process.pending.clear()
+                self.process.pending = frozenset()
             return self._retry(effect)
         if isinstance(effect, Exit):
             self._exit(effect)
@@ -288,7 +290,7 @@ class Interpreter:
             bounds.append(limits.tokens - self.process.tokens_out)
         if min(bounds) <= 0 or self.process.pending:
             why = "int" if self.process.pending else "limit" if bounds[0] > 0 else "full"
-            self.process.pending.clear()
+            self.process.pending = frozenset()
             self.process.waiting = None
             self.process.event = Generated(why, b"", 0)
             return True

@@ -33,6 +33,7 @@ from llmsh.kernel.quotas import Quotas
 from llmsh.kernel.settings import Settings
 from llmsh.kernel.swap import Limits, Swap
 from llmsh.kernel.table import Table
+from llmsh.kernel.text import Texts
 from llmsh.kernel.trap import trap
 from llmsh.kernel.tuning import Shelf, Tuning
 
@@ -71,7 +72,7 @@ class Kernel:
         self.ledger = ledger
         self.programs = programs
         self.make_device = make_device
-        self.units = units
+        self.units = Texts(units)
         self.console = console
         self.shelf = shelf
         self.table = Table(ledger.last_pid)

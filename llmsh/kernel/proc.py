@@ -119,7 +119,7 @@ class Process:
         # Written by signal.
         self.dying = 0
         """Signal (or -status) that it will end by once it is quiet, 0 for none."""
-        self.pending: set[int] = set()
+        self.pending: frozenset[int] = frozenset()
         """Signals kept until it continues, or until the answer that they end begins."""
         # Written by the interpreter of effects.
         self.program_state: State | None = None

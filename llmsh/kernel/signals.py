@@ -34,7 +34,7 @@ def send(kernel: "Kernel", process: Process, number: int, done: Callable[[], Non
     elif action == HALT:
         _stop(kernel, process, done)
     elif process.stopped:
-        process.pending.add(number)
+        process.pending |= {number}
         done()
     elif process.program is not None and number in process.program.catches:
         _catch(kernel, process, number)
@@ -89,7 +89,7 @@ def resume(kernel: "Kernel", process: Process) -> None:
 
 def deliver(kernel: "Kernel", process: Process) -> None:
     """Send again what was kept. Whoever still cannot take it keeps it on."""
-    pending, process.pending = process.pending, set()
+    pending, process.pending = process.pending, frozenset()
     for number in sorted(pending):
         send(kernel, process, number)
 
@@ -98,7 +98,7 @@ def _catch(kernel: "Kernel", process: Process, number: int) -> None:
     """INT in a chat ends the answer, or voids the line being typed."""
     if process.host is None:
         # It is still being journaled: a child may be in the middle of an answer, so its beginning delivers.
-        process.pending.add(number)
+        process.pending |= {number}
         return
     interpreter, waiting = kernel.interpreter(process), process.waiting
     if isinstance(waiting, Read):
@@ -115,7 +115,7 @@ def _catch(kernel: "Kernel", process: Process, number: int) -> None:
         _quieten(process, quiet)
     else:
         # The answer has not begun: it will end at once.
-        process.pending.add(number)
+        process.pending |= {number}
 
 
 def finish(kernel: "Kernel", process: Process, status: int, number: int = 0, reason: str = "") -> None:
