@@ -81,7 +81,8 @@ def _image(image: Image | None, call: Trap) -> Image | None:
 def _state(kernel: "Kernel", parent: Process, child: Process, interpreter: Interpreter, seed: int) -> None:
     """What the program was at. Effects that wait for the engine's control thread, or for scores, begin anew."""
     waiting = parent.waiting
-    child.program_state = deepcopy(parent.program_state)
+    # What the program was made of is the child's own: its descriptors and its seed, in later answers, too.
+    child.program_state = deepcopy(parent.program_state, {id(parent.image): child.image})
     child.effects, child.event = list(parent.effects), parent.event
     child.partial = bytearray(parent.partial)
     if isinstance(waiting, Read | Write):

@@ -1,6 +1,8 @@
 """A process made of a process: whatever it was at, on the same cells, with descriptors of its own."""
 
+import operator
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,6 +109,21 @@ def test_of_a_chat_that_waits_each_goes_its_own_way() -> None:
     finish(client, [chat, child])
     assert m.kernel.hosts["fake"].tokens_in - before < 200
     assert client.out[child]
+
+
+def test_children_of_a_chat_with_seeds_of_their_own_part_in_later_answers() -> None:
+    m = machine()
+    client = m.client()
+    chat = waiting(client)
+    children = [fork(client, chat, stdin="client", **seed) for seed in ({}, {}, {"seed": 7}, {"seed": 8})]
+    for child in children:
+        m.clock.run_until(partial(operator.contains, client.wanted, child))
+        client.give(child, b"and you?\n")
+    client.give(chat, b"")
+    finish(client, [chat, *children])
+    texts = [bytes(client.out[child]) for child in children]
+    assert texts[0] == texts[1]
+    assert len({*texts}) == 3
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.001, 0.006, 0.02, 0.1, 0.2, 0.3, 0.5])
