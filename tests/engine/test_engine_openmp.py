@@ -26,6 +26,7 @@ def test_who_led_a_team_can_dismiss_it(tmp_path: Path) -> None:
     model = Model(str(make(tmp_path / "tiny.gguf")))
     core = Core(model, 0, 256, 1, threads=(2, 2), page=page)
     try:
+        openmp.dismiss()  # those of other tests
         before = threads()
         for round_ in range(3):
             core.batch.clear()
