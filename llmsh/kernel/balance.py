@@ -179,8 +179,13 @@ class Balance(Generic[C]):
 
     def _places(self, goals: Sequence[tuple[int, Task]], among: Sequence[int]) -> list[int]:
         """Where each of them is to run."""
-        jobs = [Job(task.goal.due, task.goal.left, at) for at, task in goals if task.goal is not None]
+        jobs = [Job(task.goal.due, self._ahead(task, at, among), at) for at, task in goals if task.goal is not None]
         return [place.core for place in assign(jobs, [ahead(self.cores[core].queue) for core in among])]
+
+    def _ahead(self, task: Task, at: int, among: Sequence[int]) -> float:
+        """The work of a goal, which is at one of these cores or (-1) nowhere yet."""
+        assert task.goal is not None  # looked at by both callers
+        return self.cores[among[at]].queue.streams[task.ident].ahead(task.goal.left) if at >= 0 else task.goal.work
 
     def _by_due(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
         """The move that lets a goal end sooner."""

@@ -111,8 +111,8 @@ class Goals:
         rate, cores = _rate(process, host, now)
         if not rate:
             return ""
-        if now + goal.left / rate > goal.due:
-            return f"{goal.left:.0f} tokens of work at {rate:.1f} a second take {goal.left / rate:.1f} s"
+        if now + goal.work / rate > goal.due:
+            return f"{goal.work:.0f} tokens of work at {rate:.1f} a second take {goal.work / rate:.1f} s"
         same = [each for each in self._open.values() if each[0].model == process.model and each[1] is not goal]
         others = [each for each in same if each[1].due < inf and not each[1].late]
         front = [_front(host, core) for core in range(cores)]
@@ -126,7 +126,7 @@ class Goals:
         behind = f" behind {min(front):.0f} of the foreground" if min(front) else ""
         on = f" on {cores} cores" if cores > 1 else ""
         return (
-            f"{goal.left:.0f} tokens of work and {before:.0f} {whose}{behind}, at {rate:.1f} a second{on}, "
+            f"{goal.work:.0f} tokens of work and {before:.0f} {whose}{behind}, at {rate:.1f} a second{on}, "
             f"take {end - now:.1f} s"
         )
 
@@ -143,9 +143,9 @@ def _rate(process: Process, host: Host, now: float) -> tuple[float, int]:
 
 def _job(process: Process, goal: Goal, host: Host, rate: float) -> Job:
     """The goal with the work that it takes, also to compute again what was lost."""
-    stream, left, core = process.stream, goal.left, -1
+    stream, left, core = process.stream, goal.work, -1
     if stream is not None:
-        left += max(0, stream.reached - stream.computed) * host.input_cost
+        left = stream.ahead(goal.left) + max(0, stream.reached - stream.computed) * host.input_cost
         core = 0 if stream.exact else stream.core
     return Job(goal.due, left / rate, core, stream is not None and stream.exact)
 

@@ -139,7 +139,7 @@ class RunQueue:
         was not work done again."""
         task = stream.task
         if task.goal is not None:
-            task.goal.left = max(1.0, task.goal.left - (cost if new is None else new))
+            task.goal.left -= cost if new is None else new
         if cost:
             (self.policy.charge if new is None else self.policy.fed)(task, cost)
             self.urgent.charge(task, cost)

@@ -176,6 +176,11 @@ class Stream(Holder):
         """Whether the engine may extend it."""
         return self.upto > 0
 
+    def ahead(self, left: float) -> float:
+        """The work that is ahead of it, when so much is left beside what it was granted: the same whether it has just
+        been granted that or has just had to give it back."""
+        return max(1.0, left + max(0, self.upto - len(self)))
+
     @property
     def ready_to_score(self) -> bool:
         """Whether everything but the pending token is computed."""

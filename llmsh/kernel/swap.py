@@ -42,11 +42,10 @@ class Sharing(Protocol):
 
 
 class Claim(NamedTuple):
-    """Images that a stream of a core waits for, and how little it deserves: they stay in memory until it has them."""
+    """Images that a stream of a core waits for: they stay in memory until it has them."""
 
     core: int
     images: list[Holder]
-    rank: tuple[float, ...]
 
 
 class Core(Protocol):
@@ -169,17 +168,18 @@ class Swap:
         if not missing:
             return True
         if stream in self._claims or self._may_claim(stream, core, images):
-            self._claims[stream] = Claim(core, images, self._cores[core].rank(stream))
+            self._claims[stream] = Claim(core, images)
             for each in missing:
                 self._fetch(each)
         return False
 
     def _may_claim(self, stream: Stream, core: int, images: list[Holder]) -> bool:
         """Whether there is room for these; those of the core who deserve less than the stream give up theirs."""
+        # As of now: were it as of when they came, one might wait for the memory of another who waits for its cells.
+        rank = self._cores[core].rank
         others = [other for other, claim in self._claims.items() if claim.core == core]
-        rank = self._cores[core].rank(stream)
-        for other in sorted(others, key=lambda each: self._claims[each].rank, reverse=True):
-            if self._fits(images) or self._claims[other].rank <= rank:
+        for other in sorted(others, key=rank, reverse=True):
+            if self._fits(images) or rank(other) <= rank(stream):
                 return self._fits(images)
             del self._claims[other]
         return True

@@ -11,6 +11,7 @@ from llmsh.kernel.rates import Point
 from llmsh.kernel.sched import Goal, Task
 from llmsh.kernel.sched.deadline import Deadline
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.stream import Stream
 from tests.support.machine import Client, Machine
 
 WIDE = Options(cells=100_000, context=20_000)
@@ -85,6 +86,19 @@ def test_who_is_served_has_less_left_and_so_stays_first() -> None:
     one.goal.left -= 16
     policy.charge(one, 16.0)
     assert policy.pick() is one
+
+
+def test_what_is_granted_and_given_back_leaves_the_work_as_it_was() -> None:
+    goal = Goal(due=5.0, left=3.0)
+    goal.left -= 16
+    assert goal.work == 1.0
+    goal.left += 16
+    assert goal.work == 3.0
+    stream = Stream(1, Task(1, "a"), exact=False)
+    stream.append([1, 2, 3])
+    before = stream.ahead(20.0)
+    stream.upto = 3 + 16
+    assert stream.ahead(20.0 - 16) == before
 
 
 def test_those_without_a_goal_share_as_under_fair() -> None:

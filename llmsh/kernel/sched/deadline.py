@@ -24,7 +24,7 @@ def key(goal: Goal) -> tuple[int, float]:
         return LATE, goal.due
     if goal.due < inf:
         return IN_TIME, goal.due
-    return WORTH, -goal.value / goal.left
+    return WORTH, -goal.value / goal.work
 
 
 class Deadline(Policy):

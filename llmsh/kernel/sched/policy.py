@@ -25,7 +25,13 @@ class Goal:
         self.late = False
         """The moment has passed, or it cannot be met and it runs all the same."""
         self.left = left
-        """The work that is expected still, in generated tokens; what is granted is taken off."""
+        """The work that is expected still, in generated tokens; what is granted is taken off, and comes back if it was
+        not used. Below 0 when more was needed than was expected."""
+
+    @property
+    def work(self) -> float:
+        """What is left, or the least that there can be."""
+        return max(1.0, self.left)
 
 
 class Task:
