@@ -126,7 +126,7 @@ class Quota:
         """See Residence.scores: the same of the limit."""
         if stream.leased or not core.residence.scores(stream):
             return False  # asked of every member: what follows goes over all of them
-        return self.used + sum(map(len, stream.labels)) <= self.cells
+        return self.used + stream.lacking <= self.cells
 
     def reclaim(self) -> None:
         """The limit has become lower: who has cells beyond it leaves."""

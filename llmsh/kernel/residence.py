@@ -148,7 +148,7 @@ class Residence:
         tokens, so those who wait for scores would push each other out for ever."""
         if stream.goal != SCORE or not stream.ready_to_score or stream not in self.core.cells:
             return False
-        return not self._short(more or sum(map(len, stream.labels)), 0)[0]
+        return not self._short(more or stream.lacking, 0)[0]
 
     def _unwanted(self, keeper: Keeper | None, spared: set[Holder]) -> Iterator[Keeper]:
         """A keeper that nobody needs in the cells, and then what it is based on, if that is the same."""

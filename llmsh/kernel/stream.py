@@ -186,6 +186,11 @@ class Stream(Holder):
         """Whether everything but the pending token is computed."""
         return self.computed >= len(self.log) - 1
 
+    @property
+    def lacking(self) -> int:
+        """Cells that it lacks for its labels, once it is ready to score: the pending token has one, too."""
+        return len(self) - self.computed + sum(map(len, self.labels))
+
     def append(self, tokens: list[int], made: bool = False) -> None:
         """Extend the log."""
         self.hurried = self.hurried and made

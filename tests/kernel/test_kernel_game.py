@@ -10,6 +10,8 @@ GAMES = 100
 FIRST = 1000 * int(os.environ.get("LLMSH_SEED", "1"))
 REMEMBERED = (
     814047,  # a goal was moved, and moved back once its lease had been returned, without end
+    905091,  # two who score kept each other out of a limit that was one cell too low for either
+    921061,  # the same of a whole cache
     819086,  # one waited for swap memory that another had, and this one for the first one's claim on cells
 )
 
