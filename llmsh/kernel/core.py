@@ -267,9 +267,10 @@ class Core:
         return ""
 
     def _awaits(self, stream: Stream) -> bool:
-        """Whether it could not run if it had a seat: nobody gives up a seat for what is only on its way."""
+        """Whether it could not run if it had a seat: nobody gives up one for what is only on its way."""
         need = self.sharing.need(stream, len(stream) + 1)
-        return need.wait or self.residence.lacks(stream, need)
+        limited = any(quota.lacks(self, stream, need) for quota in stream.quotas)
+        return need.wait or limited or self.residence.lacks(stream, need)
 
     def _quantum(self, stream: Stream) -> int:
         """How long a lease may be: who only waited too long, or has a turn, gets no more than that is for."""

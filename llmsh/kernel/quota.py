@@ -72,17 +72,26 @@ class Quota:
         """Whether the stream may have what it needs now; if not, others of the group leave for it."""
         self.enter(core, stream)
         more = self._more(core, need)
-        short = self.used + more - self.cells
-        if short <= 0 and core.residence.scores(stream, more):
-            return True
-        if self._needier(core, stream):
-            return short + self._claimed <= 0
+        short = self._short(core, stream, more)
         if short <= 0:
             return True
-        self._claimant, self._claimed = stream, more
-        stream.client.blocked("swap")
-        self._make_room(core, stream, need.spared, short)
+        if not self._needier(core, stream):
+            self._claimant, self._claimed = stream, more
+            stream.client.blocked("swap")
+            self._make_room(core, stream, need.spared, short)
         return False
+
+    def lacks(self, core: Core, stream: Stream, need: Need) -> bool:
+        """Whether it waits for what others of the group have, or somebody needier does: a seat is no use to it."""
+        waits = self._claimant is stream or self._needier(core, stream)
+        return waits and self._short(core, stream, self._more(core, need)) > 0
+
+    def _short(self, core: Core, stream: Stream, more: int) -> int:
+        """Cells that are missing, beside those that somebody needier claims; a score at its end comes before claims."""
+        short = self.used + more - self.cells
+        if self._needier(core, stream) and not (short <= 0 and core.residence.scores(stream, more)):
+            short += self._claimed
+        return short
 
     def _needier(self, core: Core, stream: Stream) -> bool:
         """Whether somebody else claims what becomes free, and deserves it more."""

@@ -13,6 +13,8 @@ REMEMBERED = (
     905091,  # two who score kept each other out of a limit that was one cell too low for either
     921061,  # the same of a whole cache
     819086,  # one waited for swap memory that another had, and this one for the first one's claim on cells
+    974046,  # who waited for cells of its limit had a seat taken for it, again and again
+    974096,  # the same where goals decide
 )
 
 
