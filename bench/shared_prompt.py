@@ -57,13 +57,14 @@ def ours(place: Place, tokens: int, system: str, texts: list[str]) -> Ours:
         assert all(job.first for job in started), [job.fault for job in started]
         took = max(job.first for job in started) - started[0].began
         rows = [row for row in ps(conn, [job.pid for job in started]) if row["rss"]]
-        used = memory(conn)
+        highest, shared = int(conn.call("vmstat")[0]["highest"]), memory(conn)["shared"]
         for job in started:
             conn.post("kill", pid=job.pid, sig=KILL)
         jobs.all_ended(started)
     copies = len({row["core"] for row in rows})
     rest = sum(max(0, int(row["ctx"]) - tokens) for row in rows)
-    return Ours(took, used["used"], copies * tokens + rest, used["shared"])
+    # As the engine has them: what is reserved for tokens to come is not used yet.
+    return Ours(took, highest, copies * tokens + rest, shared)
 
 
 def theirs(place: Place, system: str, texts: list[str]) -> float:
