@@ -22,19 +22,9 @@ from llmsh.abi.errors import Error
 
 WITHOUT_MODEL = ("syscall", "startup", "pick")
 ROWS = (
-    *("overhead", "first_token", *WITHOUT_MODEL, "memory", "kill", "total", "batched", "python_server"),
-    *(
-        "interactive",
-        "full_cache",
-        "heavy_tail",
-        "flood",
-        "shared_prompt",
-        "idle_cells",
-        "fork",
-        "switch",
-        "two_models",
-        "sleepers",
-    ),
+    *("overhead", "first_token", *WITHOUT_MODEL, "memory", "kill", "total", "interactive", "full_cache"),
+    *("heavy_tail", "flood", "shared_prompt", "idle_cells", "fork", "switch", "two_models", "sleepers"),
+    *("batched", "python_server"),
 )
 RESULTS = os.path.join("build", "bench.json")
 

@@ -29,7 +29,7 @@ from llmsh.engine import cachetype
 
 SHORT_COUNTS, COUNTS = (1, 4), (1, 2, 4, 8, 16, 32)
 PROMPT, TOKENS = 16, 48
-PAIRS = 4
+PAIRS = 3
 TARGET = 0.95
 LIMIT_S = 300
 

@@ -43,3 +43,10 @@ def test_images_that_come_and_go_take_little_more_than_themselves() -> None:
 def test_without_it_they_leave_holes() -> None:
     """A test of the test."""
     assert beyond("as it is") > 64
+
+
+def test_images_have_no_huge_pages() -> None:
+    """A hypervisor takes those back when they are free, and is slow to give them again."""
+    words = "import llmsh.engine.__main__, numpy; print(numpy._core.multiarray._get_madvise_hugepage())"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
