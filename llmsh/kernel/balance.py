@@ -185,7 +185,7 @@ class Balance(Generic[C]):
     def _ahead(self, task: Task, at: int, among: Sequence[int]) -> float:
         """The work of a goal, which is at one of these cores or (-1) nowhere yet."""
         assert task.goal is not None  # looked at by both callers
-        return self.cores[among[at]].queue.streams[task.ident].ahead(task.goal.left) if at >= 0 else task.goal.work
+        return self.cores[among[at]].queue.streams[task.ident].ahead(task.goal) if at >= 0 else task.goal.work
 
     def _by_due(self, among: Sequence[int]) -> tuple[int, int, Task] | None:
         """The move that lets a goal end sooner."""

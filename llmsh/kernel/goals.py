@@ -4,6 +4,9 @@ A deadline that the device cannot keep is refused when it is stated, with the fi
 that has passed is marked. It orders nobody: the policy `deadline` does. Sources: Liu and Layland (1973) for
 the test of feasibility; sched_setattr(2) for the refusal, EBUSY.
 
+How much work there is, is estimated when a goal is stated; how long the input is, is known when it is placed, so a
+goal is judged then once more, and refused, or marked if it has already had service.
+
 The test: with the newcomer, each goal must end in time where and when it will run (feasible.py), at the rate of a
 sequence that runs alone on a core, as measured, times the model's part of the machine; what is in the foreground
 goes before. So it knows of what is there now, and of each what it is expected to take: a process that makes
@@ -42,10 +45,12 @@ class Goals:
         """The goal that a new process states. Raises Error EBUSY when it cannot be met and need not be late."""
         if not params.deadline and not params.value:
             return None
-        goal = Goal(now + params.deadline if params.deadline else inf, params.value, self._expected(process, host))
+        made, fed = self._expected(process, host)
+        goal = Goal(now + params.deadline if params.deadline else inf, params.value, made, fed)
+        goal.firm = not params.late
         if params.deadline and host.policy == POLICY:
             cause = self._judge(process, goal, host, now)
-            if cause and not params.late:
+            if cause and goal.firm:
                 raise Error("EBUSY", f"a deadline of {params.deadline:g} s cannot be met: {cause}")
             goal.late = bool(cause)
         return goal
@@ -62,11 +67,27 @@ class Goals:
         """The child has its parent's goal, and what is left of its work. It is refused to nobody, but marked."""
         if parent.goal is None:
             return
-        goal = Goal(parent.goal.due, parent.goal.value, parent.goal.left)
+        goal = Goal(parent.goal.due, parent.goal.value, parent.goal.left, parent.goal.input)
         goal.late = parent.goal.late
         if goal.due < inf and host.policy == POLICY and not goal.late:
             goal.late = bool(self._judge(child, goal, host, now))
         self.add(child, goal, host, now)
+
+    def placed(self, process: Process, tokens: int, now: float) -> str:
+        """So many tokens of its input are to be computed next. Why a goal that was accepted with less cannot be met,
+        if it is to be refused for that: nothing has been done for it yet."""
+        goal, host = process.goal, process.host
+        if goal is None or host is None:
+            return ""
+        fed = tokens * host.input_cost
+        more, goal.input = fed > goal.input, max(fed, goal.input)
+        if not more or goal.late or goal.due == inf or host.policy != POLICY:
+            return ""
+        cause = self._judge(process, goal, host, now)
+        if not cause or (goal.firm and not (process.tokens_in or process.tokens_out)):
+            return cause
+        self.passed(process)
+        return ""
 
     def forget(self, process: Process) -> None:
         """The process has ended; what it took is what the next of its kind is expected to take."""
@@ -99,12 +120,12 @@ class Goals:
                 if self._judge(process, goal, host, now):
                     self.passed(process)
 
-    def _expected(self, process: Process, host: Host) -> float:
-        """The work of a process that has not begun, in generated tokens."""
+    def _expected(self, process: Process, host: Host) -> tuple[float, float]:
+        """What a process that has not begun will make and read, in generated tokens."""
         size = sum(len(arg.encode()) for arg in process.args) / BYTES_A_TOKEN
         fed, made = self._means.get(process.agent, (size, EXPECTED))
         limits = [limit for limit in (process.limits.tokens, process.limits.answer) if limit]
-        return max(size, fed) * host.input_cost + float(min(limits, default=made))
+        return float(min(limits, default=made)), max(size, fed) * host.input_cost
 
     def _judge(self, process: Process, goal: Goal, host: Host, now: float) -> str:
         """Why the goal cannot be met beside those that are to be met; empty when it can, or nothing is measured."""
@@ -145,7 +166,7 @@ def _job(process: Process, goal: Goal, host: Host, rate: float) -> Job:
     """The goal with the work that it takes, also to compute again what was lost."""
     stream, left, core = process.stream, goal.work, -1
     if stream is not None:
-        left = stream.ahead(goal.left) + max(0, stream.reached - stream.computed) * host.input_cost
+        left = stream.ahead(goal) + max(0, stream.reached - stream.computed) * host.input_cost
         core = 0 if stream.exact else stream.core
     return Job(goal.due, left / rate, core, stream is not None and stream.exact)
 

@@ -49,6 +49,10 @@ class Placing:
             self.interpreter.answer(Refused("EINVAL", "the prompt is empty"))
             return
         self._place(tokens)
+        late = self._late()
+        if late:
+            self.interpreter.answer(Refused("EBUSY", late))
+            return
         dropped = len(self.effect.pieces) - len(self.pieces)
         self.interpreter.answer(Placed(len(tokens), context - len(tokens), dropped))
 
@@ -57,6 +61,14 @@ class Placing:
         if context < self.interpreter.kernel.own_context(self.interpreter.process):
             return Refused("ENOMEM", f"input of {length} tokens, its group may have {context} cells")
         return Refused("E2BIG", f"input of {length} tokens, context of {context}")
+
+    def _late(self) -> str:
+        """Why its goal is given up, now that it is known how much there is to read."""
+        process, stream, kernel = self.interpreter.process, self.interpreter.stream, self.interpreter.kernel
+        assert process.host is not None
+        tokens = process.host.core(stream).sharing.ahead(stream)
+        cause = kernel.goals.placed(process, tokens, kernel.clock.now())
+        return f"its deadline cannot be met: {cause}" if cause else ""
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest turn after the system message; never the last one."""

@@ -138,8 +138,10 @@ class RunQueue:
         """Service worth so many tokens was granted, or (negative) given back. `new`: it is input, and so much of it
         was not work done again."""
         task = stream.task
-        if task.goal is not None:
-            task.goal.left -= cost if new is None else new
+        if task.goal is not None and new is None:
+            task.goal.left -= cost
+        elif task.goal is not None:
+            task.goal.input = max(0.0, task.goal.input - (new or 0.0))
         if cost:
             (self.policy.charge if new is None else self.policy.fed)(task, cost)
             self.urgent.charge(task, cost)

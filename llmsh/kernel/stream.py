@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmsh.abi.lease import Sampling
 from llmsh.kernel.holder import Holder
 from llmsh.kernel.pipe import Pipe
-from llmsh.kernel.sched import Task
+from llmsh.kernel.sched import Goal, Task
 
 if TYPE_CHECKING:
     from llmsh.kernel.quota import Quota
@@ -176,10 +176,10 @@ class Stream(Holder):
         """Whether the engine may extend it."""
         return self.upto > 0
 
-    def ahead(self, left: float) -> float:
-        """The work that is ahead of it, when so much is left beside what it was granted: the same whether it has just
-        been granted that or has just had to give it back."""
-        return max(1.0, left + max(0, self.upto - len(self)))
+    def ahead(self, goal: Goal) -> float:
+        """The work that is ahead of it for its goal: the same whether it has just been granted some of that or has just
+        had to give it back."""
+        return max(1.0, max(0.0, goal.left + max(0, self.upto - len(self))) + goal.input)
 
     @property
     def ready_to_score(self) -> bool:

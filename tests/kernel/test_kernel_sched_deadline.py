@@ -64,6 +64,14 @@ def ended(m: Machine, client: Client, pids: list[int]) -> list[int]:
     return [event["pid"] for event in client.events if event["ev"] == "exit" and event["pid"] in pids]
 
 
+def given(client: Client, size: int, **params: Any) -> int:
+    """A process with a goal of 3 s whose input comes on standard input, and is read."""
+    pid = client.run("ask", "", stdin="client", params={"max_tokens": 100, "deadline": 3, **params})
+    client.give(pid, b"x" * size)
+    client.give(pid, b"")
+    return pid
+
+
 # The order.
 
 
@@ -96,9 +104,9 @@ def test_what_is_granted_and_given_back_leaves_the_work_as_it_was() -> None:
     assert goal.work == 3.0
     stream = Stream(1, Task(1, "a"), exact=False)
     stream.append([1, 2, 3])
-    before = stream.ahead(20.0)
+    before = stream.ahead(Goal(left=20.0, fed=5.0))
     stream.upto = 3 + 16
-    assert stream.ahead(20.0 - 16) == before
+    assert stream.ahead(Goal(left=20.0 - 16, fed=5.0)) == before == 25.0
 
 
 def test_those_without_a_goal_share_as_under_fair() -> None:
@@ -144,6 +152,31 @@ def test_what_is_admitted_is_met_and_what_cannot_be_is_refused_with_the_figures(
     assert ended(m, client, pids) == pids[::-1]
     assert m.clock.now() - began < 8
     assert run(client, 1200, deadline=10) > 0, "the others are done"
+
+
+def test_input_that_turns_out_too_long_is_refused_before_it_is_computed() -> None:
+    m, client = measured()
+    short, long = given(client, 400), given(client, 4000)
+    assert ended(m, client, [short, long]) == [long, short]
+    assert client.row(short)["status"] == 0
+    assert (client.row(long)["status"], client.row(long)["tokens_in"]) == (1, 0)
+    said = str(client.exited(long))
+    assert "its deadline cannot be met" in said and "tokens of work at 200.0 a second" in said
+
+
+def test_input_that_turns_out_too_long_is_late_at_once_where_that_is_better() -> None:
+    m, client = measured()
+    pid = given(client, 4000, late=True)
+    m.go(0.2)
+    assert client.row(pid)["deadline"] == "late"
+
+
+def test_input_that_came_later_counts_for_those_who_come_then() -> None:
+    m, client = measured()
+    given(client, 1500)
+    m.go(0.1)
+    with pytest.raises(Error, match="and 4.. before it"):
+        run(client, 200, deadline=3.2)
 
 
 def test_who_would_break_another_promise_is_refused() -> None:

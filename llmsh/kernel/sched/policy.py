@@ -16,22 +16,26 @@ FOREGROUND = 8.0
 class Goal:
     """What a process has stated: when it wants to be done, or what being done is worth to it."""
 
-    __slots__ = ("due", "late", "left", "value")
+    __slots__ = ("due", "firm", "input", "late", "left", "value")
 
-    def __init__(self, due: float = inf, value: float = 0.0, left: float = 1.0) -> None:
+    def __init__(self, due: float = inf, value: float = 0.0, left: float = 1.0, fed: float = 0.0) -> None:
         self.due = due
         """The moment, on the kernel's clock, by which it should have ended; inf for none."""
         self.value = value
         self.late = False
         """The moment has passed, or it cannot be met and it runs all the same."""
+        self.firm = False
+        """Better refused than late, as long as nothing has been done for it."""
         self.left = left
-        """The work that is expected still, in generated tokens; what is granted is taken off, and comes back if it was
-        not used. Below 0 when more was needed than was expected."""
+        """The tokens that it is expected to make still; what is granted is taken off, and comes back if it was not
+        used. Below 0 when more was needed than was expected."""
+        self.input = fed
+        """What the input that it is expected to read still costs, in generated tokens."""
 
     @property
     def work(self) -> float:
         """What is left, or the least that there can be."""
-        return max(1.0, self.left)
+        return max(1.0, max(0.0, self.left) + self.input)
 
 
 class Task:
