@@ -26,6 +26,18 @@ class Limits(NamedTuple):
     fixed_seats: int = 0
 
 
+class Front(NamedTuple):
+    """How many are in the foreground, and how many milliseconds may be between two tokens of theirs (0: any)."""
+
+    people: int = 0
+    ms: float = 0.0
+
+
+PLANNED = 0.9
+"""The part of that time that is planned for: the machine is not always as fast as it just was."""
+NOBODY = Front()
+
+
 class Configuration(NamedTuple):
     """`cores` work at once, with so many threads each for tokens and for input; `seats` sequences in a
     step of each, who are more take turns."""
@@ -83,9 +95,17 @@ def _candidates(limits: Limits, runnable: int, least: int) -> list[tuple[int, in
     return out
 
 
-def best(rates: Rates, limits: Limits, runnable: int, now: float, least: int = 1) -> tuple[Configuration, float] | None:
+def gap(rates: Rates, cores: int, threads: int, front: Front, now: float) -> float:
+    """Milliseconds between two tokens of the foreground, as short as they can be: nobody else in their steps."""
+    return rates.generate_ms(cores, threads, -(-front.people // cores), now)
+
+
+def best(
+    rates: Rates, limits: Limits, runnable: int, now: float, least: int = 1, front: Front = NOBODY
+) -> tuple[Configuration, float] | None:
     """The configuration for so many runnable streams, and its tokens a second; None when nothing is
-    known. `least`: cores whose cells they need."""
+    known. `least`: cores whose cells they need. Where somebody is in the foreground it is the best of those that keep
+    their time, or come nearest to it."""
     found = [
         (speed, min(cores * seats, runnable), cores, threads, seats)
         for cores, threads, seats in _candidates(limits, runnable, least)
@@ -93,6 +113,10 @@ def best(rates: Rates, limits: Limits, runnable: int, now: float, least: int = 1
     ]
     if not found:
         return None
+    if front.people and front.ms:
+        gaps = {each: gap(rates, each[2], each[3], front, now) for each in found}
+        bound = max(PLANNED * front.ms, min(gaps.values()))
+        found = [each for each in found if gaps[each] <= bound]
     fastest = max(found)[0]
     speed, _, cores, threads, seats = max(
         (each for each in found if each[0] >= fastest * (1 - ALIKE)), key=lambda each: (each[1], each[0])
@@ -102,10 +126,16 @@ def best(rates: Rates, limits: Limits, runnable: int, now: float, least: int = 1
 
 
 def better(
-    rates: Rates, limits: Limits, now_in: Configuration | None, runnable: int, now: float, least: int = 1
+    rates: Rates,
+    limits: Limits,
+    now_in: Configuration | None,
+    runnable: int,
+    now: float,
+    least: int = 1,
+    front: Front = NOBODY,
 ) -> Configuration | None:
     """What to change to, None to stay."""
-    found = best(rates, limits, runnable, now, least)
+    found = best(rates, limits, runnable, now, least, front)
     if found is None or found[0] == now_in:
         return None
     if now_in is None or now_in.cores < min(least, runnable, limits.cores):
@@ -117,4 +147,8 @@ def better(
     if now_in.cores > runnable:
         # Fewer cores work than it was made for, and the engine has other threads for so few.
         mine = 0.0
+    if front.people and front.ms:
+        here, there = (gap(rates, each.cores, each.threads, front, now) for each in (now_in, found[0]))
+        if here > max(front.ms, there * (1 + GAIN)):
+            return found[0]
     return found[0] if found[1] > mine * (1 + GAIN) else None

@@ -10,6 +10,7 @@ from math import exp
 from typing import Protocol
 
 from llmsh.abi.lease import Step
+from llmsh.kernel.configuration import PLANNED
 from llmsh.kernel.port import Port
 from llmsh.kernel.rates import MEMORY_S
 from llmsh.kernel.runqueue import RunQueue
@@ -23,8 +24,6 @@ CREEP = 1.001
 """By which the shortest grows with each step, up to the mean."""
 LOOK_S = 1.0
 """How often it is looked whether what is not seen any more has faded."""
-PLANNED = 0.9
-"""The part of the target that is planned for: the machine is not always as fast as it just was."""
 
 
 class Steps:

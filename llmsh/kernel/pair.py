@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from llmsh.abi.lease import EXACT
+from llmsh.kernel.configuration import PLANNED
 from llmsh.kernel.deserts import desert
-from llmsh.kernel.pace import PLANNED, Pace
+from llmsh.kernel.pace import Pace
 from llmsh.kernel.port import Port
 from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.stream import Stream

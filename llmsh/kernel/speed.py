@@ -12,7 +12,7 @@ def alone(host: Host, now: float, *, queued: bool = True) -> tuple[float, int]:
     among those that can run."""
     tuning, facts = host.tuning, host.facts
     runnable = sum(len(core.queue) for core in host.cores.values()) + (not queued)
-    found = best(tuning.rates, tuning.limits, max(1, runnable), now) if tuning.rates.ms else None
+    found = best(tuning.rates, tuning.limits, max(1, runnable), now, front=tuning.front) if tuning.rates.ms else None
     if found is not None:
         chosen = found[0]
         ms = tuning.rates.generate_ms(chosen.cores, chosen.threads, 1, now)

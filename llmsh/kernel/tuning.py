@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from llmsh.abi.lease import EXACT, Done, Step, Threads, ToEngine
 from llmsh.kernel.calibration import Calibration
 from llmsh.kernel.clock import Timer
-from llmsh.kernel.configuration import Configuration, Limits, better
+from llmsh.kernel.configuration import Configuration, Front, Limits, better
 from llmsh.kernel.measuring import Measuring
 from llmsh.kernel.meter import Meter
 from llmsh.kernel.rates import INPUT_COST, Rates
@@ -80,6 +80,8 @@ class Tuning:
         self.measures: Measuring | None = None
         self._kept = 0
         self._runnable = 0
+        self._fronts = Front()
+        """The two at the last review."""
         self._wins = 0
         """Reviews in a row that found something better."""
         self._timer: Timer | None = None
@@ -211,12 +213,12 @@ class Tuning:
             return
         if self.configuration is None or not self._runnable:
             self._review()
-        elif self._timer is None and self._count() != self._runnable:
+        elif self._timer is None and (self._count(), self.front) != (self._runnable, self._fronts):
             self._timer = self._host.clock.call_later(SETTLE_S, self._settled)
 
     def _settled(self) -> None:
         self._timer = None
-        if self._host.ready and self._count() != self._runnable:
+        if self._host.ready and (self._count(), self.front) != (self._runnable, self._fronts):
             self._review()
 
     def _shared(self) -> "list[Core]":
@@ -229,6 +231,11 @@ class Tuning:
         here = sum(len(core.queue) - len(core.sharing.waiting) for core in self._shared())
         return here + bool(exact is not None and exact.queue)
 
+    @property
+    def front(self) -> Front:
+        """Who is in the foreground of any of the cores, and the time that is kept between their tokens."""
+        return Front(sum(len(core.queue.front) for core in self._shared()), self._host.latency_ms)
+
     def _least(self, runnable: int) -> int:
         """Cores whose cells those who run need, by the first of them."""
         some = [stream for core in self._shared() for stream in islice(core.queue.streams.values(), SAMPLED)]
@@ -237,12 +244,12 @@ class Tuning:
 
     def _review(self) -> None:
         """Is there a better configuration for those who can run now?"""
-        now, runnable = self._host.now(), self._count()
-        same = runnable == self._runnable
-        self._reviewed, self._runnable = now, runnable
+        now, runnable, front = self._host.now(), self._count(), self.front
+        same = runnable == self._runnable and front == self._fronts
+        self._reviewed, self._runnable, self._fronts = now, runnable, front
         if not runnable:
             return
-        found = better(self.rates, self.limits, self.configuration, runnable, now, self._least(runnable))
+        found = better(self.rates, self.limits, self.configuration, runnable, now, self._least(runnable), front)
         old = self.configuration
         self._wins = self._wins + 1 if found is not None and same else 0
         if found is None or (old is not None and old.cores != found.cores and now - self._resized < REVIEW_S):

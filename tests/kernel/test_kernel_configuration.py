@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmsh.kernel.configuration import GAIN, Configuration, Limits, best, better, rate, splits
+from llmsh.kernel.configuration import GAIN, Configuration, Front, Limits, best, better, rate, splits
 from llmsh.kernel.rates import BATCHES, Point, Rates
 
 Speeds = Mapping[tuple[int, int], tuple[float, ...]]
@@ -160,3 +160,39 @@ def test_nothing_better_is_left_out(speeds: list[float], runnable: int, seats: i
                 if count <= runnable and count * batch <= runnable:
                     assert speed >= 0.96 * rate(rates, count, threads, batch, runnable, 0.0)
     assert better(rates, limits, configuration, runnable, 0.0) is None
+
+
+SLOW: dict[tuple[int, int], tuple[float, ...]] = {(1, 1): (7.1, 8), (1, 2): (12.5, 12.1), (2, 1): (14.3, 14.4)}
+"""A token takes 80 ms on one core of two threads, and 140 on each of two."""
+
+
+def test_the_foreground_keeps_its_time_whatever_two_cores_would_make() -> None:
+    two = Configuration(2, 1, 2, 1)
+    assert chosen(2, SLOW)[:2] == (2, 1)
+    found = best(table(SLOW), TWO, 2, 0.0, front=Front(1, 100.0))
+    assert found is not None
+    assert found[0][:2] == (1, 2)
+    assert better(table(SLOW), TWO, two, 2, 0.0, front=Front(1, 100.0)) == found[0]
+    assert better(table(SLOW), TWO, found[0], 2, 0.0, front=Front(1, 100.0)) is None
+    assert better(table(SLOW), TWO, two, 2, 0.0, front=Front(1, 0.0)) is None, "no time is to be kept"
+    assert better(table(SLOW), TWO, found[0], 2, 0.0) is not None, "the foreground has left"
+
+
+def test_where_no_configuration_keeps_it_the_foreground_has_the_nearest() -> None:
+    found = best(table(SLOW), TWO, 2, 0.0, front=Front(1, 50.0))
+    assert found is not None
+    assert found[0][:2] == (1, 2)
+
+
+def test_what_keeps_the_time_by_a_little_is_kept_and_not_chosen() -> None:
+    """So it does not swing with the noise."""
+    here = best(table(SLOW), TWO, 2, 0.0, front=Front(1, 150.0))
+    assert here is not None
+    assert here[0][:2] == (1, 2), "140 of 150 is planned by nobody"
+    assert better(table(SLOW), TWO, Configuration(2, 1, 2, 1), 2, 0.0, front=Front(1, 150.0)) is None
+
+
+def test_two_persons_have_a_core_each_where_one_cannot_serve_both_in_time() -> None:
+    found = best(table(SLOW), TWO, 2, 0.0, front=Front(2, 160.0))
+    assert found is not None
+    assert found[0][:2] == (2, 1)

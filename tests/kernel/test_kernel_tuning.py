@@ -246,6 +246,24 @@ def test_input_of_all_is_computed_before_they_take_turns() -> None:
     made.sound()
 
 
+def test_a_person_has_the_threads_that_keep_the_time_between_tokens() -> None:
+    """80 ms with both threads, 140 with one, whose other core would make more in all."""
+    made = measured(machine(Shelf(), TWO._replace(ms=140.0, each=148.0, gain=0.75)))
+    client = made.client(tty="pts/1")
+    client.peer.fg = True
+    person = client.run(params={"max_tokens": 3000, "ignore_eos": True})
+    made.go(1)
+    running(made, 1)
+    assert chosen(made)[:2] == (1, 2)
+    before = client.row(person)["tokens_out"]
+    made.go(5)
+    assert client.row(person)["tokens_out"] - before > 5 / 0.1
+    client.call("kill", pid=person, sig=9)
+    running(made, 1)
+    assert chosen(made)[:2] == (2, 1)
+    made.sound()
+
+
 def test_many_are_gathered_on_one_core_where_that_is_fastest() -> None:
     made = measured(machine(Shelf(), TWO._replace(each=0.1, gain=1.2)))
     client, pids = running(made, 8)
