@@ -20,7 +20,8 @@ a process waits for a moment, too."""
 LEAST_S = 1.0
 """Whoever waits and however long: a model that was loaded runs for so long."""
 AGAIN = 2
-"""How many times what others wait at most a model may take, after it was loaded, to compute its logs again."""
+"""How many times as long as otherwise others may wait for a model that must compute again what it had lost: a bound
+on that, too, however much it is."""
 EARLY = 0.8
 """Of the time that anybody waits at most: the rest is for unloading and loading."""
 
@@ -34,7 +35,7 @@ class Resident(Protocol):
     last_used: float
     """When anything last ran on it."""
     since: float
-    """When it was last loaded and had computed what it had lost: where its turn begins."""
+    """When it was last loaded and had computed again what it had lost: where its turn begins."""
     loaded_at: float
     leaving: bool
 
@@ -60,7 +61,7 @@ class Resident(Protocol):
 
     @property
     def recomputes(self) -> bool:
-        """Whether logs of those who can run are still to be computed."""
+        """Whether those who can run have not yet again what they had lost; what they never had does not count."""
 
     @property
     def emptied(self) -> bool:
@@ -197,12 +198,8 @@ class Models:
         self.look()
 
     def _serve(self) -> None:
-        """In the order in which they were wanted. A turn begins when the logs are computed again, or turns
-        shorter than that would be spent on it alone, for ever."""
-        now = self._clock.now()
-        for host in self._present():
-            if host.since > now - LOOK_S * 2 and now - host.loaded_at < AGAIN * self._wait_s and host.recomputes:
-                host.since = now
+        """In the order in which they were wanted."""
+        self._put_off()
         for host in list(self._wanted):
             if host.closing or (host.takes and not host.leaving):
                 del self._wanted[host]
@@ -212,6 +209,15 @@ class Models:
                 del self._wanted[host]
                 self.loads += 1
                 host.start()
+
+    def _put_off(self) -> None:
+        """A turn begins when what was lost is computed again, or turns shorter than that would be spent on it alone,
+        for ever. So late that who waits has its model in AGAIN times the bound, it begins all the same."""
+        now = self._clock.now()
+        latest = AGAIN * EARLY * self._wait_s - LEAST_S
+        for host in self._present():
+            if host.since > now - LOOK_S * 2 and now - host.loaded_at < latest and host.recomputes:
+                host.since = now
 
     def _room(self, host: Resident) -> bool:
         """Whether it may be loaded now; if not, others leave for it as soon as they may."""

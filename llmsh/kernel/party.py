@@ -24,7 +24,7 @@ STARTING, READY, DEAD, OUT = "starting", "ready", "dead", "out"
 """States of a host. OUT: its engine was closed to make room, and it comes back when somebody wants it."""
 
 LOG_LEAST = 32
-"""Tokens of a log not computed yet, from which it counts as being computed again."""
+"""Tokens that a log had and has not, from which it counts as being computed again."""
 
 
 class Party:
@@ -132,7 +132,7 @@ class Party:
     def recomputes(self) -> bool:
         """See models.Resident."""
         streams = (stream for core in self.cores.values() for stream in core.queue.streams.values())
-        return any(len(stream) - stream.computed > LOG_LEAST for stream in streams)
+        return any(stream.reached - stream.computed > LOG_LEAST for stream in streams)
 
     @property
     def emptied(self) -> bool:

@@ -328,11 +328,46 @@ def test_free_and_vmstat_count_only_cells_that_are_there() -> None:
 def test_turns_are_not_spent_on_computing_logs_again_alone() -> None:
     """What a model has lost takes longer to compute than a turn: the turn begins after it."""
     slow = OPTIONS._replace(prefill=10.0)
-    made = Settings(strict=True, memory=SIZE, model_turn_s=1.0, model_wait_s=2.0)
+    made = Settings(strict=True, memory=SIZE, model_turn_s=1.0, model_wait_s=5.0)
     m = Machine(slow, settings=made)
     client = m.client()
     pids = [client.run("ask", "x" * 250, model=f"fake:{n}", params={"max_tokens": 60}) for n in range(2)]
     m.go(90)
     assert [end["status"] if (end := client.exited(pid)) else None for pid in pids] == [0, 0]
     assert m.kernel.models.loads > 2
+    m.sound()
+
+
+def wait(machine: Machine, client: Client, pid: int) -> float:
+    """Seconds until the process's model is there."""
+    began = machine.clock.now()
+    machine.clock.run_until(lambda: client.row(pid)["wchan"] != "load", 300)
+    return machine.clock.now() - began
+
+
+def test_input_that_is_new_is_no_reason_for_others_to_wait_longer() -> None:
+    """It takes a minute to compute; others wait as long as they are told to at most."""
+    slow = OPTIONS._replace(cells=10_000, context=1000, prefill=15.0)
+    m = Machine(slow, settings=Settings(strict=True, memory=13_000 * KIB, model_turn_s=5.0, model_wait_s=10.0))
+    client = m.client()
+    for letter in "abcdefghijklmnop":
+        client.run("ask", letter * 250, model="fake:a")
+    m.clock.run_until(lambda: states(client)["fake:a"] == "ready")
+    other = client.run("say", model="fake:b")
+    assert wait(m, client, other) <= 10
+    m.sound()
+
+
+def test_what_was_lost_makes_others_wait_twice_as_long_at_most() -> None:
+    """Two models take turns, and each would need a minute to compute its logs again."""
+    slow = OPTIONS._replace(cells=10_000, context=1000, prefill=15.0)
+    m = Machine(slow, settings=Settings(strict=True, memory=13_000 * KIB, model_turn_s=5.0, model_wait_s=10.0))
+    client = m.client()
+    for letter in "abcdefghijklmnop":
+        client.run("ask", letter * 250, model="fake:a")
+    m.clock.run_until(lambda: all(row["tokens_out"] for row in client.call("ps")["rows"] if row["agent"] == "ask"), 600)
+    end(m, client, [client.run("say", model="fake:b")])
+    m.clock.run_until(lambda: states(client)["fake:a"] == "ready")
+    waited = wait(m, client, client.run("say", model="fake:b"))
+    assert 10 < waited <= 20
     m.sound()
