@@ -186,12 +186,15 @@ class Quota:
 
 
 def _ordered(some: list[tuple[Stream, Core]]) -> Iterator[tuple[Stream, Core]]:
-    """In the order in which they should leave: who waits, who deserves least; those with a lease last."""
-    idle = [each for each in some if each[0] not in each[1].queue and not each[0].leased]
-    busy = [each for each in some if each not in idle]
-    yield from sorted(idle, key=lambda each: (-each[0].oom, not each[0].client.away))
-    busy.sort(key=lambda each: (each[0].oom, each[1].rank(each[0])), reverse=True)
-    yield from sorted(busy, key=lambda each: each[0].leased)
+    """In the order in which they should leave: who has the highest score; of equal ones who waits, then who deserves
+    least; those with a lease, who cannot leave at once, last."""
+    busy = [each for each in some if each[0] in each[1].queue or each[0].leased]
+    order = sorted(
+        (each for each in some if each[0] not in each[1].queue and not each[0].leased),
+        key=lambda each: not each[0].client.away,
+    )
+    order += sorted(busy, key=lambda each: each[1].rank(each[0]), reverse=True)
+    yield from sorted(order, key=lambda each: (each[0].leased, -each[0].oom))
 
 
 def _bases(holder: Holder | None) -> Iterator[Keeper]:

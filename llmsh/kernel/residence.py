@@ -131,14 +131,15 @@ class Residence:
         for keeper in sorted(kept, key=lambda each: bool(each.users)):  # first those that no process is based on
             yield from self._unwanted(keeper, spared)
         quiet = [each for each in residents if isinstance(each, Stream) and not (each.leased or each.op)]
-        # Who waits for a person takes its time; who waits for another program may be back at once.
-        idle = [each for each in quiet if each not in core.queue]
-        idle.sort(key=lambda each: (-each.oom, not each.client.away))
         mine = core.rank(stream)
         busy = [each for each in quiet if each in core.queue and core.rank(each) > mine and not self.scores(each)]
         if stream.suspect:  # it is tried alone: nobody else runs before that is over
             busy = [each for each in quiet if each in core.queue]
-        for victim in idle + sorted(busy, key=lambda each: (each.oom, core.rank(each)), reverse=True):
+        # Who waits for a person takes its time; who waits for another program may be back at once.
+        order = sorted((each for each in quiet if each not in core.queue), key=lambda each: not each.client.away)
+        order += sorted(busy, key=core.rank, reverse=True)
+        # What was said of them comes before what they do: sorting keeps that order among equal scores.
+        for victim in sorted(order, key=lambda each: -each.oom):
             base = victim.base
             yield victim
             yield from self._unwanted(base, spared)

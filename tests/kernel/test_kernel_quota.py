@@ -224,6 +224,26 @@ def test_who_has_the_higher_score_leaves_the_cells_first(first: int) -> None:
     assert client.row(child)["oom"] == client.row(chats[0])["oom"]
 
 
+@pytest.mark.parametrize(("oom", "leaves"), [(500, [False, True]), (0, [True, False])])
+def test_of_a_group_the_higher_score_leaves_before_who_waits(oom: int, leaves: list[bool]) -> None:
+    """A chat that waits for a line beside a job that could run; the limit has room for two of three."""
+    m = Machine(Options(cells=4000, context=1000), settings=Settings(strict=True, policy="fair", batch=1))
+    client = m.client()
+    job = client.run("ask", "y" * 250, nice=19, params={"group_cells": 900, "oom_score_adj": oom})
+    m.clock.run_until(lambda: client.row(job)["tokens_out"] > 0)
+    m.kernel.hosts["fake"].swap.tax.rent = 0.0  # nobody leaves for being idle
+    client.run("ask", "z", nice=-20)
+    chat = client.run("talk", "", stdin="client", nice=-20, pgid=job, params={"max_tokens": 5})
+    m.clock.run_until(lambda: chat in client.wanted)
+    client.call("write", b"x" * 250 + b"\n", pid=chat, fd=0)
+    m.clock.run_until(lambda: client.row(chat)["tokens_out"] > 0 and client.row(chat)["wchan"] == "input")
+    assert all(client.row(pid)["rss"] > 250 for pid in (chat, job))
+    client.run("ask", "w" * 400, nice=-20, pgid=job, params={"max_tokens": 20})
+    m.clock.run_until(lambda: not all(client.row(pid)["rss"] for pid in (chat, job)), 5)
+    assert [not client.row(pid)["rss"] for pid in (chat, job)] == leaves
+    m.sound()
+
+
 @pytest.mark.parametrize("moment", [15, 21, 30])
 def test_a_claim_of_the_group_ends_with_the_engine(moment: int) -> None:
     """Who was in the step that killed it is tried first, and must not wait for who may not run meanwhile."""

@@ -261,3 +261,27 @@ def test_two_who_were_typed_to_take_turns_in_cells_for_one(policy: str, size: in
     machine.clock.run_until(lambda: all(client.exited(pid) for client, pid in zip(clients, pids, strict=True)), 60)
     machine.go(1)
     machine.sound()
+
+
+@pytest.mark.parametrize(("chat_oom", "job_oom", "leaves"), [(-500, 500, "job"), (0, 0, "chat"), (500, -500, "chat")])
+def test_who_has_the_higher_score_leaves_whether_it_waits_or_could_run(
+    chat_oom: int, job_oom: int, leaves: str
+) -> None:
+    """A job of the least weight beside one of the most, a chat that has just been answered, and then one more that
+    needs the room of either. Of equal scores it is the chat's."""
+    machine = Machine(Options(cells=950, context=600), settings=Settings(strict=True, policy="fair", batch=1))
+    client = machine.client()
+    job = client.run("ask", "y" * 250, nice=19, params={"oom_score_adj": job_oom})
+    machine.clock.run_until(lambda: client.row(job)["tokens_out"] > 0)
+    machine.kernel.hosts["fake"].swap.tax.rent = 0.0  # nobody leaves for being idle
+    client.run("ask", "z", nice=-20)
+    params = {"tty": True, "max_tokens": 5, "oom_score_adj": chat_oom}
+    chat = client.run("talk", "", stdin="client", nice=-20, params=params)
+    machine.clock.run_until(lambda: chat in client.wanted)
+    client.call("write", b"x" * 250 + b"\n", pid=chat, fd=0)
+    machine.clock.run_until(lambda: client.row(chat)["tokens_out"] > 0 and client.row(chat)["wchan"] == "tty")
+    assert all(client.row(pid)["rss"] > 250 for pid in (chat, job))
+    client.run("ask", "w" * 400, nice=-20, params={"max_tokens": 20})
+    machine.clock.run_until(lambda: not all(client.row(pid)["rss"] for pid in (chat, job)), 5)
+    assert [name for name, pid in (("chat", chat), ("job", job)) if not client.row(pid)["rss"]] == [leaves]
+    machine.sound()

@@ -85,6 +85,8 @@ class Game:
             params["group_cells"] = draw.randint(250, 500)
         if draw.random() < 0.1:
             params["deterministic"] = True
+        if draw.random() < 0.3:
+            params["oom_score_adj"] = draw.choice([-500, -1, 1, 500])
         if draw.random() < 0.1:
             params |= {"deadline": draw.randint(1, 50), "late": True}
         mine = [pid for pid, owner in self.alive.items() if owner is client]
