@@ -20,7 +20,7 @@ from llmsh.kernel.activity import Past
 from llmsh.kernel.caller import Caller, Conn
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.console import Console
-from llmsh.kernel.dealing import Dealing
+from llmsh.kernel.dealing import Dealing, Party
 from llmsh.kernel.device import Device
 from llmsh.kernel.goals import Goals
 from llmsh.kernel.host import Host
@@ -80,7 +80,7 @@ class Kernel:
         self.statuses = ending.Statuses(ledger.statuses)
         self.policy = settings.policy
         self.hosts: dict[str, Host] = {}
-        self.dealing = Dealing(clock, self.hosts.values, settings.starvation_s, settings.latency_ms)
+        self.dealing = Dealing(clock, self._parties, settings.starvation_s, settings.latency_ms)
         self.models = Models(
             clock,
             self.hosts.values,
@@ -309,6 +309,12 @@ class Kernel:
             self.hosts[model] = host
         self.models.want(host)
         return host
+
+    def _parties(self) -> list[Party]:
+        """Who takes turns of the machine: the models, and who measures one that is never idle."""
+        hosts = list(self.hosts.values())
+        tables = (host.tuning.insistence for host in hosts)
+        return [*hosts, *(each for each in tables if each.involved)]
 
     def _tuning(self, model: str) -> Tuning:
         """Overrides are the settings'; what is measured is kept when there is a shelf."""

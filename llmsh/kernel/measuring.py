@@ -1,4 +1,5 @@
-"""Slices of measuring on one device: when nobody wants anything, and given up at once when somebody does.
+"""Slices of measuring on one device: when nobody wants anything, and given up at once when somebody does; or in a
+turn of the machine that is dealt for it (insistence.py), and given up for the foreground.
 
 What is measured is calibration.py's and renting.py's to say. It knows cores by number, and no stream.
 """
@@ -47,6 +48,8 @@ class Measuring:
         self._error = ""
         self._share = 1.0
         self._yielding = False
+        self.turned = False
+        """Whether the slice under way has a turn of the machine."""
         self._op = 0
         self._timer: Timer | None = None
 
@@ -80,7 +83,7 @@ class Measuring:
     def void(self) -> None:
         """The engine is gone, and what it was measuring."""
         self._owed.clear()
-        self._point = None
+        self._point, self.turned = None, False
 
     def _look(self) -> None:
         """Has nobody wanted anything for a while?"""
@@ -89,7 +92,7 @@ class Measuring:
             self._next()
 
     def _next(self) -> None:
-        """Begin the next slice, on as many cores as it is about, or wait until it is quiet."""
+        """Begin the next slice, or wait until it is quiet."""
         point = self.calibration.next(self._host.now())
         self._rents = point is None and self.renting.wanted
         if self._rents:
@@ -99,6 +102,19 @@ class Measuring:
         if point is None or not self._quiet():
             self.soon()
             return
+        self._begin(point)
+
+    def turn(self) -> bool:
+        """See insistence.Measures."""
+        point = self.calibration.next(self._host.now())
+        if point is None or self._host.closing or not self._host.ready or self._host.busy:
+            return False
+        self._rents, self.turned = False, True
+        self._begin(point)
+        return True
+
+    def _begin(self, point: Point) -> None:
+        """A slice, on as many cores as it is about."""
         self._point, self._error, self._share, self._yielding = point, "", 1.0, False
         for core in range(point.cores):
             self._op -= 1  # streams' operations are above 0
@@ -130,12 +146,13 @@ class Measuring:
         if all(self._owed.values()):
             took, point = [*self._owed.values()], self._point
             self._owed.clear()
+            turned, self.turned = self.turned, False
             if self._rents:
                 self.renting.ended(took[0], self._error, self._share)
             else:
                 self.calibration.ended(point, took, self._error, self._host.now(), self._share)
             self._learnt()
-            if self._error:
-                self.soon()  # not at once: the next may fail as fast
+            if self._error or turned:
+                self.soon()  # not at once: the next may fail as fast, and a turn is one slice
             else:
                 self._next()

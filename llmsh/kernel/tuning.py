@@ -13,6 +13,7 @@ from llmsh.abi.lease import EXACT, Done, Step, Threads, ToEngine
 from llmsh.kernel.calibration import Calibration
 from llmsh.kernel.clock import Timer
 from llmsh.kernel.configuration import Configuration, Front, Limits, better
+from llmsh.kernel.insistence import Insistence
 from llmsh.kernel.measuring import Measuring
 from llmsh.kernel.meter import Meter
 from llmsh.kernel.rates import INPUT_COST, Rates
@@ -94,6 +95,7 @@ class Tuning:
         self._balance = balance
         self._watch = watch
         self.meter = Meter(host)
+        self.insistence = Insistence(host.name, host.clock, self._fronts_of_all, host.dealing.look)
         self._skew = host.clock.wall() - host.clock.now()
 
     @property
@@ -129,6 +131,7 @@ class Tuning:
         self._runnable = 0
         if self._shelf is None:
             return
+        self.insistence.end()
         if self.measures is None:
             self.rates = self._shelf.find(self._model) or Rates(self._host.clock.wall())
             self._kept = len(self.rates.ms)
@@ -137,8 +140,17 @@ class Tuning:
         calibration = Calibration(self.rates, self.limits, self._host.now())
         renting = Renting(self.rates, self._host.facts.cells if self._host.facts.share else 0, calibration.threads)
         self.measures = Measuring(self._host, calibration, self._others, self._watch, self._learnt, renting)
+        self.insistence.begin(self.measures)
         self._learnt()
         self.measures.soon()
+
+    @property
+    def foreground(self) -> int:
+        """What of the device is in the foreground, see dealing.Party."""
+        return self._host.front
+
+    def _fronts_of_all(self) -> list[int]:
+        return [self.foreground, *(each.foreground for each in self._peers() if each is not self)]
 
     def _others(self) -> list[Measuring]:
         return [each.measures for each in self._peers() if each.measures is not None and each is not self]
@@ -147,6 +159,7 @@ class Tuning:
         """The engine is gone."""
         if self.measures is not None:
             self.measures.void()
+        self.insistence.end()
 
     def close(self) -> None:
         """The device is given up: what was measured is kept."""
@@ -164,18 +177,27 @@ class Tuning:
     def interrupt(self) -> None:
         """Somebody wants this device."""
         for tuning in (self, *self._peers()):
-            if tuning.measures is not None:
+            if tuning.measures is not None and not tuning.measures.turned:
+                tuning.measures.give_way()
+
+    def _defer(self) -> None:
+        """Who is in the foreground does not wait for the end of a turn of measuring."""
+        for tuning in (self, *self._peers()):
+            if tuning.measures is not None and tuning.measures.turned and self._host.front:
                 tuning.measures.give_way()
 
     def done(self, message: Done) -> bool:
         """An operation has ended; whether it was one of measuring."""
         if message.op < 0 and self.measures is not None:
             self.measures.done(message)
+            self._host.dealing.look()
         return message.op < 0
 
     def _learnt(self) -> None:
         self._host.input_cost = self.rates.input_cost(self._host.now())
         self._host.swap.tax.rent = RENT_MS if self.rates.rent is None else self.rates.rent
+        if self.measures is not None and self.measures.calibration.complete:
+            self.insistence.end()
         if self.complete:
             self._keep()
 
@@ -209,6 +231,7 @@ class Tuning:
 
     def changed(self) -> None:
         """A stream became runnable, or stopped being so."""
+        self._defer()
         if not self.rates.ms:
             return
         if self.configuration is None or not self._runnable:
