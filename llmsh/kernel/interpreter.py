@@ -382,5 +382,6 @@ class Interpreter:
 
     @property
     def away(self) -> bool:
-        """See stream.Client."""
-        return self.process.wchan == "tty" or self.process.state == STOPPED
+        """See stream.Client. What another program sends is a message, whichever way it comes: from a pipe, a work
+        queue or a client; nothing says when it will. Who waits for its reader or for the device is about to go on."""
+        return self.process.wchan in ("tty", "input") or self.process.state == STOPPED

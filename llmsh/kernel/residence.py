@@ -135,7 +135,7 @@ class Residence:
         busy = [each for each in quiet if each in core.queue and core.rank(each) > mine and not self.scores(each)]
         if stream.suspect:  # it is tried alone: nobody else runs before that is over
             busy = [each for each in quiet if each in core.queue]
-        # Who waits for a person takes its time; who waits for another program may be back at once.
+        # A person or a message may take its time; who has only to be read from may be back at once.
         order = sorted((each for each in quiet if each not in core.queue), key=lambda each: not each.client.away)
         order += sorted(busy, key=core.rank, reverse=True)
         # What was said of them comes before what they do: sorting keeps that order among equal scores.

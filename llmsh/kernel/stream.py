@@ -51,7 +51,7 @@ class Client(Protocol):
 
     @property
     def away(self) -> bool:
-        """Whether it waits for a person, and so will for long."""
+        """Whether it waits for a person or a message, nobody knows how long, or is stopped."""
 
 
 class Answer:

@@ -1,9 +1,9 @@
 """Images of one device: how many bytes they take in memory, which of them go to the swap file, and back.
 
-Above the high watermark the least recently saved go until there are few enough; whose process waits for a person
-first, and what is only kept for who may come is forgotten. Without a file, when it is full, and where computing
-costs less by the measured rates (restore.py), an image is forgotten, too: the log is computed again. Bytes move
-within the engine; here is only who, where and when.
+Above the high watermark the least recently saved go until there are few enough; whose process waits for a person or
+a message first, and what is only kept for who may come is forgotten. Without a file, when it is full, and where
+computing costs less by the measured rates (restore.py), an image is forgotten, too: the log is computed again. Bytes
+move within the engine; here is only who, where and when.
 """
 
 from collections import Counter
@@ -350,7 +350,7 @@ class Swap:
 
 
 def _patience(holder: Holder) -> tuple[int, int]:
-    """Who goes first: what is only cache, who is said to, who waits for a person, all others."""
+    """Who goes first: what is only cache, who is said to, who waits for a person or a message, all others."""
     bias = -_bias(holder)
     if isinstance(holder, Keeper):
         return (bias, 2) if holder.users else (-OOM_MAX - 1, 0)

@@ -285,3 +285,23 @@ def test_who_has_the_higher_score_leaves_whether_it_waits_or_could_run(
     machine.clock.run_until(lambda: not all(client.row(pid)["rss"] for pid in (chat, job)), 5)
     assert [name for name, pid in (("chat", chat), ("job", job)) if not client.row(pid)["rss"]] == [leaves]
     machine.sound()
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_who_waits_for_a_person_or_a_message_leaves_before_who_waits_for_its_reader(tty: bool) -> None:
+    """Also before one that was used less recently: for a person, or for what another program will send."""
+    machine = Machine(Options(cells=1250, context=900), settings=Settings(strict=True, pipe_capacity=300))
+    client, deaf = machine.client(), machine.client(pid=200, sid=200)
+    deaf.reading = False
+    full = deaf.run("ask", "y" * 250)
+    machine.clock.run_until(lambda: deaf.row(full)["wchan"] == "pipe")
+    machine.kernel.hosts["fake"].swap.tax.rent = 0.0  # nobody leaves for being idle
+    waits = client.run("talk", "", stdin="client", params={"tty": tty, "max_tokens": 5})
+    machine.clock.run_until(lambda: waits in client.wanted)
+    client.call("write", b"x" * 250 + b"\n", pid=waits, fd=0)
+    machine.clock.run_until(lambda: client.row(waits)["tokens_out"] > 0 and client.row(waits)["stat"] == "S")
+    assert all(client.row(pid)["rss"] > 250 for pid in (waits, full))
+    client.run("ask", "w" * 400, params={"max_tokens": 20})
+    machine.clock.run_until(lambda: not all(client.row(pid)["rss"] for pid in (waits, full)), 5)
+    assert [not client.row(pid)["rss"] for pid in (waits, full)] == [True, False]
+    machine.sound()
