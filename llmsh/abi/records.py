@@ -44,7 +44,7 @@ LSDEV: dict[str, str] = {
     "threads": "threads for one token",
     "threads_batch": "threads for prefill",
     "cores": "contexts over the model",
-    "cells": "cells of all cores",
+    "cells": "cells of all cores; deterministic processes have a core of their own, while there are any",
     "cells_used": "cells in use",
     "sequences": "sequences in use",
     "cell_bytes": "bytes of a cell",

@@ -53,7 +53,7 @@ class Host(Lifecycle):
         """In tests a panic is raised."""
         self.cores: dict[int, Core] = {}
         self.dropped, self.token_bytes, self.latency_ms = 0, 1, 0.0
-        self.streams: dict[int, Stream] = {}
+        self.streams = {}
         self.holders: dict[int, Holder] = {}
         self.members = set()
         """Every stream of this host, also those that the engine has not seen."""

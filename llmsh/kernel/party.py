@@ -5,7 +5,7 @@ It knows the host's cores; who is next, and who must go, others say (dealing.py,
 
 from collections.abc import Callable
 
-from llmsh.abi.lease import Ready
+from llmsh.abi.lease import EXACT, Ready
 from llmsh.kernel.audit import faults
 from llmsh.kernel.clock import Clock
 from llmsh.kernel.core import Core
@@ -33,6 +33,7 @@ class Party:
     cores: dict[int, Core]
     facts: Ready
     members: set[Stream]
+    streams: dict[int, Stream]
     ledger: Ledger
     plan: Callable[[], None]
     start: Callable[[], None]
@@ -142,8 +143,17 @@ class Party:
 
     @property
     def capacity(self) -> int:
-        """Cells of its engine, if there is one."""
-        return self.facts.cells * self.facts.cores if self.ready else 0
+        """Cells of its engine, if there is one, with those of EXACT while they are there."""
+        return self.facts.cells * self.facts.cores + self.exact if self.ready else 0
+
+    @property
+    def exact(self) -> int:
+        """Cells of the core EXACT. The engine makes it for its first sequence and gives it up with the last, so they
+        are none of the machine's before and after."""
+        core = self.cores.get(EXACT)
+        if core is None or not (core.cells.used or any(each.exact for each in self.streams.values())):
+            return 0
+        return core.cells.capacity
 
     @property
     def calm(self) -> bool:

@@ -109,7 +109,7 @@ def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
         "threads": facts.threads,
         "threads_batch": facts.threads_batch,
         "cores": facts.cores,
-        "cells": facts.cells * facts.cores,
+        "cells": facts.cells * facts.cores + host.exact,
         "cells_used": used,
         "sequences": sum(len(core.cells.residents) for core in cores),
         "cell_bytes": facts.cell_bytes,
