@@ -83,6 +83,8 @@ def _long(row: dict[str, Any]) -> list[str]:
         f"core {each['core']}: {each['used']} cells used, highest {each['highest']}, tax {each['tax_ms']:.2f} ms a step"
         for each in row["layout"]
     ]
+    if row["cores"] > 1:
+        out.append(f"processes went from one core to another {row['moves']} times")
     splits = sorted({(point["cores"], point["threads"]) for point in rates["points"]})
     if splits:
         out.append(f"input costs {rates['input_cost']:.2f} of a token; tokens a second of all cores, ~ slower by now:")

@@ -1,4 +1,4 @@
-"""vmstat: what runs, where the cells are, and what goes on a second. See vmstat(1)."""
+"""vmstat: what runs, where the cells are, what goes on a second, and how many cores do it. See vmstat(1)."""
 
 import time
 
@@ -9,38 +9,44 @@ from llmsh.lib.options import Usage, parse
 
 COMMAND = Command(
     "vmstat",
-    "report processes, cells, swapping and tokens",
+    "report processes, cells, swapping, tokens and cores",
     ("[-n] [-t] [--json] [DELAY [COUNT]]",),
     (
         flag("-n", "--one-header", help="the header once, not once a screen"),
         flag("-t", "--timestamp", help="with the time of the day"),
         JSON,
     ),
-    notes="The first line is since the start, each one after it since the one before. Cells and tax are now.",
+    notes="The first line is since the start, each one after it since the one before. Cells and tax are now, as are "
+    "cores, threads and seats.",
 )
 
-_NOW = ("runnable", "blocked", "swap", "used", "free", "highest", "tax_ms")
-_COUNTERS = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps")
+_CELLS = ("runnable", "blocked", "swap", "used", "free", "highest", "tax_ms")
+_RATES = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps")
+_CORES = ("cores", "threads", "seats")
+_COUNTS = ("changes", "moves")
+"""Not by the second: they are so rare that it would be 0."""
+_FIELDS = (*_CELLS, *_RATES, *_CORES, *_COUNTS)
 _HEADER = (
-    "procs ----------------cells----------------- ----swap----- ---tokens---- -steps",
-    " r  b    swpd    used    free highest    tax     si     so     in    out      n",
+    "procs ----------------cells----------------- ----swap----- ---tokens---- -steps ----------cores----------",
+    " r  b    swpd    used    free highest    tax     si     so     in    out      n cores  thr seats  chg  mov",
 )
-_WIDTHS = (2, 2, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6)
+_WIDTHS = (2, 2, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 5, 4, 5, 4, 4)
 _LINES = 22
 """Lines between two headers."""
 
 
 def _since(row: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The counters a second between two records."""
+    """What went on between two records, most of it a second."""
     seconds = max(1, row["up_ms"] - before.get("up_ms", 0)) / 1000
     # A daemon that was started anew counts from 0.
     fresh = row["up_ms"] < before.get("up_ms", 0)
-    passed = {name: row[name] - (0 if fresh else before.get(name, 0)) for name in _COUNTERS}
-    return {name: row[name] for name in _NOW} | {name: round(n / seconds, 1) for name, n in passed.items()}
+    passed = {name: row[name] - (0 if fresh else before.get(name, 0)) for name in (*_RATES, *_COUNTS)}
+    now = {name: row[name] for name in (*_CELLS, *_CORES)}
+    return now | passed | {name: round(passed[name] / seconds, 1) for name in _RATES}
 
 
 def _line(row: dict[str, Any], stamp: bool) -> str:
-    values = [f"{row[name]:.2f}" if name == "tax_ms" else str(round(row[name])) for name in (*_NOW, *_COUNTERS)]
+    values = [f"{row[name]:.2f}" if name == "tax_ms" else str(round(row[name])) for name in _FIELDS]
     text = " ".join(value.rjust(width) for value, width in zip(values, _WIDTHS, strict=True))
     return f"{text} {time.strftime('%Y-%m-%d %H:%M:%S')}" if stamp else text
 
@@ -67,7 +73,7 @@ def main(argv: list[str]) -> int:
     shown = 0
     while True:
         conn = spawn.running()
-        row = calls.vmstat(conn) if conn else {"up_ms": 0} | dict.fromkeys((*_NOW, *_COUNTERS), 0)
+        row = calls.vmstat(conn) if conn else {"up_ms": 0} | dict.fromkeys(_FIELDS, 0)
         if conn is not None:
             conn.close()
         since, before = _since(row, before), row

@@ -302,7 +302,7 @@ complete -c llmsh -n '__fish_seen_subcommand_from uptime' -s p -l pretty -d 'onl
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -s s -l since -d 'only since when'
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -l json -d 'print one JSON record a line'
 complete -c llmsh -n '__fish_seen_subcommand_from uptime' -l help -d 'show this and exit'
-complete -c llmsh -n __fish_is_first_token -a vmstat -d 'report processes, cells, swapping and tokens'
+complete -c llmsh -n __fish_is_first_token -a vmstat -d 'report processes, cells, swapping, tokens and cores'
 complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -s n -l one-header -d 'the header once, not once a screen'
 complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -s t -l timestamp -d 'with the time of the day'
 complete -c llmsh -n '__fish_seen_subcommand_from vmstat' -l json -d 'print one JSON record a line'

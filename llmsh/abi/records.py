@@ -53,6 +53,7 @@ LSDEV: dict[str, str] = {
     "tokens_in": "tokens computed as input",
     "tokens_out": "tokens generated",
     "steps": "decodes",
+    "moves": "how often a process went from one core to another, with its cells or before it had any",
 }
 
 RATES: dict[str, str] = {
@@ -86,9 +87,14 @@ VMSTAT: dict[str, str] = {
     "highest": "cells up to the highest one in use, of all cores together: a step of a core goes over all of its own",
     "tax_ms": "milliseconds that cells of who does not run, and holes, add to a step for each token that it makes, on "
     "the core where this is most",
+    "cores": "cores that work at once, as chosen for the model that runs, or ran last; 0 when no engine is there",
+    "threads": "threads of each of them for one token",
+    "seats": "sequences in a step of each, of those that generate",
     "swapped_in": "cells put back so far",
     "swapped_out": "cells saved so far",
     "tokens_in": "tokens computed as input so far",
     "tokens_out": "tokens generated so far",
     "steps": "decodes so far",
+    "changes": "how often other cores, threads or seats were chosen so far; the first choice for each engine counts",
+    "moves": "how often a process went from one core to another so far, with its cells or before it had any",
 }

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from llmsh.kernel.host import Host
     from llmsh.kernel.kernel import Kernel
 
-COUNTERS = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps")
+COUNTERS = ("swapped_in", "swapped_out", "tokens_in", "tokens_out", "steps", "changes", "moves")
+LEVELS = ("cores", "threads", "seats")
 
 
 def _counters(host: "Host") -> tuple[int, ...]:
-    meter = host.tuning.meter
-    return (meter.swapped_in, meter.swapped_out, host.tokens_in, host.tokens_out, host.steps)
+    tuning = host.tuning
+    swapped = (tuning.meter.swapped_in, tuning.meter.swapped_out)
+    return (*swapped, host.tokens_in, host.tokens_out, host.steps, tuning.changes, host.moves)
 
 
 class Past:
@@ -52,6 +54,18 @@ def taxes(host: "Host") -> list[dict[str, Any]]:
     ]
 
 
+def _levels(hosts: Collection["Host"]) -> dict[str, int]:
+    """Of the device that makes steps, or that did last: no two do at a time (dealing.py), so a sum over devices would
+    be of cores and threads that the machine never has at once."""
+    host = max((each for each in hosts if each.ready), key=lambda each: (each.works, each.last_used), default=None)
+    if host is None:
+        return dict.fromkeys(LEVELS, 0)
+    chosen = host.tuning.configuration
+    if chosen is None:  # what the engine does when it was told nothing, and one core works
+        return dict(zip(LEVELS, (host.facts.cores, host.facts.threads, host.tuning.seats), strict=True))
+    return {name: getattr(chosen, name) for name in LEVELS}
+
+
 def record(kernel: "Kernel") -> dict[str, Any]:
     """The record of vmstat."""
     hosts = kernel.hosts.values()
@@ -68,5 +82,6 @@ def record(kernel: "Kernel") -> dict[str, Any]:
         "free": total - used,
         "highest": sum(core["highest"] for core in cores),
         "tax_ms": max((core["tax_ms"] for core in cores), default=0.0),
+        **_levels(hosts),
         **kernel.past.totals(hosts),
     }

@@ -57,7 +57,7 @@ class Host(Lifecycle):
         self.holders: dict[int, Holder] = {}
         self.members = set()
         """Every stream of this host, also those that the engine has not seen."""
-        self.tokens_in = self.tokens_out = self.steps = 0
+        self.tokens_in = self.tokens_out = self.steps = self.moves = 0
         self.input_cost = INPUT_COST
         self.ledger = Ledger()
         self.tuning = tuning

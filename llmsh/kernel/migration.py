@@ -45,6 +45,8 @@ def migrate(stream: Stream, source: Core, target: Core) -> None:
     if brings is not None:
         _bring(*brings, source, target)
     stream.core, stream.moved = target.index, source.port.now()
+    if not stream.q:
+        source.port.moves += 1  # there is nothing of it in the engine: it is there already
     if runnable:
         target.queue.join(stream, lag)
 
@@ -54,7 +56,9 @@ def _moved(source: Core, target: Core, stream: Stream, op: int, error: str, scor
     if stream.op == op:
         stream.op = 0
         if error:
-            target.rebuild(stream)
+            target.rebuild(stream)  # it runs there, but nothing has come along: this counts as no move
+        else:
+            source.port.moves += 1
     source.plan()
 
 

@@ -49,6 +49,8 @@ class Port(Protocol):
     """The longest time between two tokens of the foreground, as wanted; 0 for no matter."""
     dropped: int
     """Records that came too late to be appended."""
+    moves: int
+    """Streams that have gone from one core to another; what migration.py has done so far."""
     ledger: Ledger
     """What each session was granted of the device."""
     input_cost: float

@@ -118,6 +118,7 @@ def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
         "tokens_in": host.tokens_in,
         "tokens_out": host.tokens_out,
         "steps": host.steps,
+        "moves": host.moves,
     }
 
 
