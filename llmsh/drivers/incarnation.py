@@ -22,7 +22,18 @@ COMMAND = (sys.executable, "-P", "-m", "llmsh.engine")
 GRACE = 2.0
 """Seconds between the end of file and SIGKILL."""
 _LINE_MAX = 2000
+_COUNTS = "/proc/vmstat"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def shortages() -> int:
+    """How often the system has killed somebody because it was out of memory (oom_kill in /proc/vmstat), 0 where it does
+    not say."""
+    try:
+        with open(_COUNTS, encoding="ascii") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), 0)
+    except OSError:
+        return 0
 
 
 class Incarnation:
@@ -48,6 +59,7 @@ class Incarnation:
         self._requests = 0
         self._errors = b""
         self._exited = False
+        self._shortages = shortages()
         self._abort = os.memfd_create("llmsh-abort", os.MFD_CLOEXEC)
         os.ftruncate(self._abort, abort.SIZE)
         self._page = mmap.mmap(self._abort, abort.SIZE)
@@ -189,7 +201,9 @@ class Incarnation:
         self._exited = True
         if self._grace is not None:
             self._grace.cancel()
-        if not self._why and code < 0:
+        if not self._why and code == -signal.SIGKILL and shortages() > self._shortages:
+            self._why = "killed by signal 9: the system was out of memory"
+        elif not self._why and code < 0:
             self._why = f"killed by signal {-code}"
         elif not self._why:
             self._why = f"exit status {code}"

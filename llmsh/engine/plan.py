@@ -11,7 +11,9 @@ from llmsh.abi.limits import STEP_MAX_MS
 from llmsh.engine.score import Part
 from llmsh.engine.sequence import Sequence
 
-LONE = 256
+LONE, LONE_MS = 256, 4000.0
+"""Tokens of a step of a prompt that is alone, and how long it may take: nothing is heard of an engine meanwhile, and
+who is silent for ten seconds is taken for dead."""
 KEPT = 4
 """Of an even share of the room, a prompt that is not the shortest gets at least this part (1 / KEPT)."""
 
@@ -67,14 +69,14 @@ def bound(working: list[Sequence], context: int) -> float:
     return min([STEP_MAX_MS, *paces])
 
 
-def lone(working: list[Sequence], context: int) -> int:
+def lone(working: list[Sequence], context: int, most: int = LONE) -> int:
     """Room of a step for a prompt that nobody waits behind, 0 for the usual. Equal parts of LONE tokens
-    at most: large batches cost a quarter less a token. The kernel aborts such a step when somebody
+    at most, or `most`: large batches cost a quarter less a token. The kernel aborts such a step when somebody
     comes; a prompt that was once aborted is computed in the usual pieces, or it might never end."""
     if len(working) != 1 or working[0].interrupted:
         return 0
     left = working[0].target(context) - working[0].computed
-    return -(-left // -(-left // LONE)) if left > 0 else 0
+    return -(-left // -(-left // min(LONE, most))) if left > 0 else 0
 
 
 def _alone(each: Sequence, room: int, capacity: int, context: int, scratch: int) -> list[Work]:

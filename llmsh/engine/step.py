@@ -18,7 +18,7 @@ from llmsh.engine.core import SCRATCH
 from llmsh.engine.fault import Fault
 from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
-from llmsh.engine.plan import Work, bound, lone, plan
+from llmsh.engine.plan import LONE_MS, Work, bound, lone, plan
 from llmsh.engine.rate import SMALLEST, Rate
 from llmsh.engine.sampler import DeadEnd, Floats
 from llmsh.engine.sequence import Sequence
@@ -76,7 +76,7 @@ class Stepper:
         most = bound(working, self._cache.context)
         room = rate.room(PLANNED * most, SMALLEST if most == STEP_MAX_MS else 1)
         if len(self._orders.working) == 1:
-            room = max(room, lone(working, self._cache.context))
+            room = max(room, lone(working, self._cache.context, rate.room(LONE_MS)))
         works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))
         step = Planned(home, works, self._fill(home, works), rate)
         self._fault.before(works, self._model.pieces)

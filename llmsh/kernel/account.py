@@ -76,6 +76,28 @@ def _made(core: Owner, stream: Stream, token: int, data: bytes, ms: float) -> No
     stream.client.made(1, ms)
 
 
+def scores(core: Owner, stream: Stream) -> None:
+    """Its labels are to be computed: granted as input is."""
+    core.queue.charge(stream, labels(core, stream))
+
+
+def unscored(core: Owner, stream: Stream) -> None:
+    """They will not be, or not by this engine."""
+    core.queue.charge(stream, -labels(core, stream))
+
+
+def scored(core: Owner, stream: Stream) -> None:
+    """They were: service had, and what it may have waited too long for."""
+    stream.task.since = core.heard = core.port.now()
+    core.queue.used(stream, labels(core, stream))
+    core.queue.served(stream)
+
+
+def labels(core: Owner, stream: Stream) -> float:
+    """What its labels cost, in generated tokens."""
+    return sum(map(len, stream.labels)) * core.port.input_cost
+
+
 def halted(core: Owner, message: Halted) -> None:
     """A lease ended: what was granted and not used is given back."""
     core.heard = core.port.now()
@@ -105,5 +127,6 @@ def _ended(core: Owner, stream: Stream, message: Halted) -> None:
         return
     elif why in (EOS, STOP, GRAMMAR) or len(stream) >= answer.end:
         stream.client.released(answer.release(message.safe) if why == STOP else answer.flush())
+        core.queue.served(stream)
         # A limit may have been lowered meanwhile: then it was revoked.
         stream.client.answered(why if why in (EOS, STOP, GRAMMAR) else LIMIT)

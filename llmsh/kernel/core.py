@@ -65,7 +65,7 @@ class Core:
             stream.task.since = self.port.now()
             fresh = min(self.sharing.ahead(stream), max(0, len(stream) - 1 - stream.reached))  # again is not more
             stream.task.ahead = fresh * self.port.input_cost
-            answer = stream.answer.end - len(stream) if stream.answer is not None else self._score_cost(stream)
+            answer = stream.answer.end - len(stream) if stream.answer is not None else account.labels(self, stream)
             stream.task.bound = stream.task.ahead + answer
             self.queue.add(stream)
             self.port.changed()
@@ -99,7 +99,9 @@ class Core:
 
     def _forget(self, stream: Stream) -> None:
         self.leased.pop(stream.q, None)
-        self.scoring.discard(stream)
+        if stream in self.scoring:
+            self.scoring.discard(stream)
+            account.unscored(self, stream)
         self.residence.doomed.discard(stream)
         self.sharing.part(stream)
         self.port.swap.gone(stream)
@@ -317,11 +319,8 @@ class Core:
         stream.op = self.port.operation(stream, self._scored)
         self.scoring.add(stream)
         self.port.post(Score(stream.q, stream.labels, stream.op))
-        self.queue.charge(stream, self._score_cost(stream))
+        account.scores(self, stream)
         return GRANTED
-
-    def _score_cost(self, stream: Stream) -> float:
-        return sum(map(len, stream.labels)) * self.port.input_cost
 
     def rank(self, stream: Stream) -> tuple[float, ...]:
         """See RunQueue.rank."""
@@ -349,6 +348,7 @@ class Core:
         stream.op = 0
         stream.suspect = False
         self.scoring.discard(stream)
+        account.scored(self, stream)
         self.cells.hold(stream, stream.computed)
         if error:
             stream.client.faulted(error)
@@ -382,7 +382,7 @@ class Core:
         for stream in self.leased.values():
             self._refund(stream)
         for stream in self.scoring:
-            self.queue.charge(stream, -self._score_cost(stream))
+            account.unscored(self, stream)
         self.leased.clear()
         self.scoring.clear()
         self.steps = 0

@@ -175,7 +175,7 @@ class Host(Lifecycle):
 
     def post(self, message: ToEngine) -> None:
         """See Port."""
-        if not self.busy:
+        if not self._due:
             self._dog.heard()
         self.tuning.posted(message)
         self.device.post(message)

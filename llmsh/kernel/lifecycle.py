@@ -4,7 +4,6 @@ It knows which incarnation lives and who waits for it; what an engine does while
 """
 
 from collections.abc import Callable
-from math import inf
 
 from llmsh.abi.lease import Ready, Reply, Request
 from llmsh.abi.levels import ERR
@@ -52,7 +51,9 @@ class Lifecycle(Party, Sink):
             self.state, self.keeps = STARTING, False
             self.incarnation += 1
             self._starts += 1
+            self._dog.heard()
             self.device.start(self)
+            self._dog.watch()
 
     def _ready(self, facts: Ready) -> None:
         """It can be asked for anything from now on; whoever waited for it goes on."""
@@ -141,10 +142,10 @@ class Lifecycle(Party, Sink):
 
     def _patience(self) -> float:
         """How long the engine may be silent, 0 while it owes nothing."""
+        if self.state == STARTING and not self.closing:
+            return self._dog.load_patience(self.device.size)
         if not self.busy or self.closing:
             return 0.0
-        if self.state != READY:
-            return inf
         return self._dog.step_patience if self._due else self._dog.reply_patience
 
     def _since(self) -> float:

@@ -157,6 +157,12 @@ class RunQueue:
             if not stream.task.boost:
                 self.requeue(stream)
 
+    def served(self, stream: Stream) -> None:
+        """It has what it wanted. Who came first for having waited too long is among the others when it comes again."""
+        if stream.task.boost and not stream.task.foreground:
+            stream.task.boost = 0
+            self.requeue(stream)
+
     def overdue(self, before: float, quantum: int) -> None:
         """Who has had no token since `before`, and has no lease, comes first, once, for one token: so a round of
         all who are overdue is as short as it can be. One whose cells lie in an image gets a quantum for the way.

@@ -106,7 +106,8 @@ class Swap:
         if not message.q:  # what was moved to close a hole went there and back
             self.tax.copied(message.cells, message.ms / 2)
             return
-        self.tax.copied(max(0, message.cells - holder.shared) or holder.image, message.ms)
+        if holder not in self._images:  # else it was moved to another core in its image, which copies nothing
+            self.tax.copied(max(0, message.cells - holder.shared) or holder.image, message.ms)
         if message.size and holder.image and holder.q == message.q and holder not in self._placed:
             self._keep(holder, message.size)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from llmsh.kernel.stream import Stream
 
 KILLED = ("killed by signal 9", "killed by SIGKILL")
-"""Deaths that come from outside: nobody's fault."""
+"""Deaths that come from outside: nobody's fault, as one is for want of memory, which has another name."""
 
 
 class Core(Protocol):

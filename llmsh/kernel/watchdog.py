@@ -11,6 +11,8 @@ SILENCE_S = 10.0
 """A silent engine with work to do is dead after max(this, 20 steps)."""
 ASKED_S = 60.0
 """One that has only requests to answer: a large template or schema takes a while."""
+LOAD_S, LOAD_BYTES = 600.0, 1 << 20
+"""One that loads its model: so long, and a second for so many bytes. A disk that is slower than that hangs."""
 
 
 class Watchdog:
@@ -47,6 +49,11 @@ class Watchdog:
     def reply_patience(self) -> float:
         """How long an engine that only owes replies may take, in seconds."""
         return ASKED_S
+
+    @staticmethod
+    def load_patience(size: int) -> float:
+        """How long an engine may take to load so many bytes, in seconds."""
+        return LOAD_S + size / LOAD_BYTES
 
     def watch(self) -> None:
         """Begin to look, if there is anything to look for."""

@@ -78,8 +78,9 @@ class WorkQueue(Pipe):
             self.close_read()
 
     def write(self, data: bytes) -> None:
-        """See Pipe. What was asked for has come."""
-        self._wanting = None
+        """See Pipe. What was asked for has come, unless it is nothing."""
+        if data:
+            self._wanting = None
         super().write(data)
 
     def deal(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from llmsh.abi import lease
 from llmsh.drivers import incarnation
 from llmsh.drivers.llama import LlamaDevice
+from llmsh.kernel.trial import KILLED
 from tests.support.tinymodel import make
 
 pytestmark = pytest.mark.llama
@@ -139,6 +140,30 @@ def test_after_a_kill_all_that_was_said_is_delivered_and_the_next_engine_serves(
         await kernel.first(lease.Ready, 2)
         generate(device, 1, L + 3)
         assert (await kernel.first(lease.Halted, 2)).pos == L + 3
+
+    play(test, model)
+
+
+def test_a_kill_for_want_of_memory_is_told_from_one_by_hand(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is nobody's fault, and of the first there would be no end."""
+    counts = tmp_path / "vmstat"
+    counts.write_text("pgfault 1\noom_kill 3\n")
+    monkeypatch.setattr(incarnation, "_COUNTS", str(counts))
+
+    async def test(device: LlamaDevice, kernel: Recorder, log: list[str]) -> None:
+        await kernel.first(lease.Ready)
+        os.kill(device.pid, signal.SIGKILL)
+        await kernel.until(lambda: kernel.deaths)
+        device.start(kernel)
+        await kernel.first(lease.Ready, 2)
+        counts.write_text("pgfault 2\noom_kill 4\n")
+        os.kill(device.pid, signal.SIGKILL)
+        await kernel.until(lambda: len(kernel.deaths) > 1)
+        assert kernel.deaths[0][1] in KILLED
+        assert kernel.deaths[1][1] == "killed by signal 9: the system was out of memory"
+        assert kernel.deaths[1][1] not in KILLED
 
     play(test, model)
 

@@ -1,7 +1,8 @@
 """What a step computes, from sequences made by hand; no model."""
 
 from llmsh.abi.limits import STEP_MAX_MS
-from llmsh.engine.plan import LONE, Work, bound, lone, plan
+from llmsh.engine.plan import LONE, LONE_MS, Work, bound, lone, plan
+from llmsh.engine.rate import FIRST, Rate
 from llmsh.engine.score import Scoring
 from llmsh.engine.sequence import Sequence
 
@@ -90,6 +91,20 @@ def test_a_score_computes_the_whole_prompt_and_then_its_labels_in_groups() -> No
     works = plan([scoring], 32, 512, CONTEXT, 2)
     assert [part.label for part in works[0].parts] == [0, 1]
     assert works[0].size == 4
+
+
+def test_a_prompt_that_is_alone_has_large_steps_that_are_never_long() -> None:
+    """On a machine that reads ten tokens a second 256 of them would be half a minute without a word."""
+    prompt = sequence(1, 1000, 0, 1010)
+    assert lone([prompt], CONTEXT) == 250
+    rate = Rate()
+    assert lone([prompt], CONTEXT, rate.room(LONE_MS)) <= FIRST
+    for _ in range(10):
+        rate.saw(32, 32 * 100.0)
+    assert lone([prompt], CONTEXT, rate.room(LONE_MS)) == LONE_MS / 100
+    for _ in range(40):
+        rate.saw(256, 256 * 5.0)
+    assert lone([prompt], CONTEXT, rate.room(LONE_MS)) == 250
 
 
 def test_a_step_is_bounded_by_the_pace_of_who_makes_a_token_in_it() -> None:

@@ -13,6 +13,7 @@ from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.lifecycle import STARTS_MAX
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.watchdog import LOAD_S
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import End, Job, end_of, undisturbed
 
@@ -139,6 +140,30 @@ def test_an_idle_engine_is_not_taken_for_one_that_hangs() -> None:
     machine.go(1000)
     assert machine.device.incarnation == 1
     assert not machine.kernel.hosts["fake"].busy
+
+
+def test_an_engine_that_never_finishes_loading_is_given_up_and_says_so() -> None:
+    machine = Machine(Options(start=1e9))
+    client = machine.client()
+    pid = client.run("say")
+    machine.clock.run_until(lambda: client.exited(pid) is not None, 4 * LOAD_S)
+    assert client.exited(pid)["status"] == 1  # type: ignore[index]  # waited for
+    assert sum("silent" in line for line in machine.lines()) == STARTS_MAX
+
+
+def test_what_is_owed_by_a_step_counts_from_its_lease_whatever_was_asked_before() -> None:
+    """A template takes half a minute; a slow step that is begun meanwhile is no hang."""
+    machine = Machine(Options(ms=4000.0, control=30_000.0, answer=8))
+    client = machine.client()
+    first = client.run("say")
+    machine.clock.run_until(lambda: client.row(first)["tokens_in"] > 0)
+    client.post("kill", pid=first, sig=sig.STOP)
+    machine.go(10)
+    client.run("say")
+    machine.go(14.5)
+    client.post("kill", pid=first, sig=sig.CONT)
+    machine.go(20)
+    assert machine.device.incarnation == 1
 
 
 def test_a_slow_step_is_not_a_hang() -> None:

@@ -64,6 +64,23 @@ def test_when_a_round_of_one_token_is_longer_than_anybody_should_wait_nobody_wai
     assert PATIENCE < first <= 60 * 0.2 + 2 * LOOK_S
 
 
+def test_who_only_scores_comes_first_once_each_time_it_has_waited_too_long() -> None:
+    """It makes no token that could end its haste."""
+    m = machine("fcfs", 1)
+    crowd(m, 3)
+    m.go(1)
+    client = m.client(pid=200, sid=200)
+    pid = client.run("sorts", "", stdin="client", options={"lines": True})
+    for number in range(1, 4):
+        began = m.clock.now()
+        client.call("write", b"it is good\n", pid=pid, fd=0)
+        m.clock.run_until(lambda said=number: client.out.get(pid, b"").count(b"\n") == said)  # type: ignore[misc]  # bound at once
+        assert m.clock.now() - began > PATIENCE / 2
+        stream = m.kernel.table.get(pid).stream
+        assert stream is not None
+        assert stream.task.boost == 0
+
+
 # Beside the foreground.
 
 

@@ -135,6 +135,17 @@ def test_bytes_are_wanted_once_and_again_in_another_name_when_that_one_is_gone()
     assert wanted[2:] == [(2, 4)]
 
 
+def test_nothing_is_no_answer_to_what_was_asked_for() -> None:
+    work, wanted = queue(capacity=8)
+    one, two = work.join(1), work.join(2)
+    one.ask(9)
+    work.write(b"")
+    two.ask(9)
+    assert wanted == [(1, 8)], "it is still to come"
+    work.write(b"a\nb\n")
+    assert (bytes(one.buffer), bytes(two.buffer)) == (b"a\n", b"b\n")
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20),

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmsh.abi.errors import Error
 from llmsh.abi.program import Program
-from llmsh.abi.unit import Unit
+from llmsh.abi.unit import Option, Unit
 from llmsh.abi.wire import encode
 from llmsh.drivers.fake import FakeDevice
 from llmsh.drivers.fakeclock import FakeClock
@@ -27,6 +27,13 @@ UNITS = {
     "each": Unit(name="each", kind="filter", description="a line in, a line out"),
     "talk": Unit(name="talk", kind="chat", description="talks"),
     "sort": Unit(name="sort", kind="classify", description="sorts", labels=("good", "bad", "so and so")),
+    "sorts": Unit(
+        name="sorts",
+        kind="classify",
+        description="sorts lines",
+        labels=("good", "bad"),
+        options={"lines": Option(help="each line", type="bool", default=False)},
+    ),
 }
 
 
@@ -246,6 +253,16 @@ class Machine:
     @property
     def device(self) -> FakeDevice:
         return self.devices["fake"]
+
+    def listen(self, listener: Callable[[Any], object]) -> None:
+        """Hear all that the device says before the kernel does."""
+        say = self.device._say
+
+        def heard(message: Any) -> None:
+            listener(message)
+            say(message)
+
+        self.device._say = heard  # type: ignore[method-assign]  # the test listens
 
     def unit(self, name: str) -> Unit:
         if name not in UNITS:
