@@ -77,6 +77,15 @@ def _stand(conn: Connection, job: jobs.Job) -> leave.Ending:
                 raise Error("EHOSTDOWN", "the daemon went away")
 
 
+def _to_front(conn: Connection, pgid: int) -> None:
+    """Where there is no terminal nobody waits before it: it goes on as it was."""
+    try:
+        calls.foreground(conn, pgid)
+    except Error as error:
+        if error.code != "ENOTTY":
+            raise
+
+
 def main(argv: list[str]) -> int:
     """Continue, follow, end as it does; Ctrl-Z stops the job and gives the terminal back."""
     given = parse(COMMAND, argv)
@@ -86,6 +95,6 @@ def main(argv: list[str]) -> int:
     job = jobs.find(jobs.listed(conn) if conn else [], "".join(given.operands))
     assert conn is not None, "who has a job runs"
     term.line(job.text)
-    calls.foreground(conn, job.pgid)
+    _to_front(conn, job.pgid)
     calls.kill(conn, -job.pgid, signals.CONT)
     return leave.leave(_stand(conn, job))

@@ -19,6 +19,7 @@ MESSAGES = {
     "EBUSY": "device or resource busy",
     "EEXIST": "already exists",
     "ENODEV": "no such device",
+    "ENOTTY": "no terminal",
     "EINVAL": "invalid argument",
     "EFBIG": "too large",
     "ENOSPC": "no space left on device",

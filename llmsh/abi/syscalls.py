@@ -189,7 +189,7 @@ CALLS: tuple[Call, ...] = (
         "make a group the foreground of its terminal, or put it in the background",
         (Arg("pgid", "int", "the group", required=True, low=1), Arg("on", "bool", "", default=True)),
         (),
-        ("ESRCH",),
+        ("ESRCH", "EPERM", "ENOTTY"),
     ),
     Call(
         "logs",

@@ -248,7 +248,7 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
         kernel.end(process, 129, 1)
         return
     peer = call.caller.conn.peer
-    if process.tty and peer.foreground():
+    if process.tty and not process.detached and peer.foreground():
         foreground.put(process, on=True)
         foreground.boost(process, kernel.settings.boost_tokens)
     if process.limits.seconds:

@@ -54,6 +54,7 @@ class Process:
         "env",
         "event",
         "files",
+        "front",
         "goal",
         "host",
         "image",
@@ -103,8 +104,7 @@ class Process:
         self.cwd = "/"
         self.umask = 0o77
         self.env: dict[str, str] = {}
-        self.started = 0.0
-        self.began = 0.0
+        self.started = self.began = 0.0
         self.detached = False
         self.limits = Limits()
         self.program: Program | None = None
@@ -114,6 +114,9 @@ class Process:
         self.pgid = pgid
         self.owner: Caller | None = None
         """The connection that holds its descriptors and hears of its end."""
+        # Written by foreground.
+        self.front: Caller | None = None
+        """The connection that took it to the foreground of a terminal, and waits for it there."""
         # Written by `move` only.
         self.state = SLEEP
         # Written by signal.
@@ -137,8 +140,7 @@ class Process:
         self.nice = self.oom = 0
         self.host: Host | None = None
         self.stream: Stream | None = None
-        self.tokens_in = 0
-        self.tokens_out = 0
+        self.tokens_in = self.tokens_out = 0
         self.device_ms = self.logprob = 0.0
         # Written by goals.
         self.goal: Goal | None = None

@@ -185,8 +185,11 @@ def sys_setpgid(kernel: "Kernel", call: Trap) -> None:
 
 def sys_foreground(kernel: "Kernel", call: Trap) -> None:
     """foreground(2)"""
-    for process in kernel.table.group(call["pgid"]):
-        foreground.put(process, call["on"])
-        if call["on"]:
+    group = kernel.table.group(call["pgid"])
+    if call["on"]:
+        foreground.take(kernel.table, group, call.caller)
+        for process in group:
             foreground.boost(process, kernel.settings.boost_tokens)
+    else:
+        foreground.leave(group, call.caller)
     call.ok()

@@ -163,9 +163,10 @@ def test_when_the_foreground_has_ended_the_batch_fills_again() -> None:
 def test_who_goes_into_the_foreground_while_running_is_given_the_pace() -> None:
     m = machine()
     crowd(m, text="x")
-    client = m.client()
+    client = m.client(pid=300, sid=300, tty="pts/1")
     pid = client.run("ask")
     m.go(4)
+    client.peer.fg = True
     client.call("foreground", pgid=pid)
     m.go(1)
     gaps = Gaps(m)

@@ -201,14 +201,15 @@ def test_into_the_background_the_boost_is_lost() -> None:
 
 def test_the_call_foreground_moves_a_group_in_and_out() -> None:
     m = machine()
-    client = m.client()
+    client, stands = m.client(pid=300, sid=300, tty="pts/1"), m.client(pid=301, sid=300, tty="pts/1")
+    stands.peer.fg = True
     pid, other = client.run("ask"), client.run("ask")
     m.go(0.1)
-    client.call("foreground", pgid=pid)
+    stands.call("foreground", pgid=pid)
     assert client.row(pid)["stat"] == "R+"
     got = rates(m, client, [pid, other], 30)
     assert got[0] / got[1] == pytest.approx(8, rel=0.05)
-    client.call("foreground", pgid=pid, on=False)
+    stands.call("foreground", pgid=pid, on=False)
     assert client.row(pid)["stat"] == "R"
 
 
