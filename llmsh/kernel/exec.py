@@ -236,11 +236,13 @@ def _born(kernel: "Kernel", call: Trap, process: Process, host: Host, interprete
     stream = interpreter.stream
     stream.task.goal, stream.oom = process.goal, process.oom
     process.stream, process.host = stream, host
+    call.ok({"pid": process.pid, "pgid": process.pgid})
     kernel.quotas.join(process)
+    if not process.alive:  # a copy of a context that its new group has no room for
+        return
     host.join(stream)
     kernel.add_interpreter(process, interpreter)
     kernel.log_tokens(process, len(stream))
-    call.ok({"pid": process.pid, "pgid": process.pgid})
     if process.stopped:  # by somebody who saw it in ps before its owner knew of it
         kernel.tell_state(process)
     _wire(kernel, process, interpreter)

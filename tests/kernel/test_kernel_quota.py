@@ -198,6 +198,27 @@ def test_an_engine_that_dies_and_members_that_are_killed_leave_nothing(seconds: 
         client.call("limit", pid=pids[0])
 
 
+def test_a_fork_that_its_new_group_has_no_room_for_ends_and_leaves_nothing() -> None:
+    m = machine()
+    client = m.client()
+    parent = client.run("ask", "x" * 300)
+    m.clock.run_until(lambda: client.row(parent)["tokens_out"] > 0)
+    group = client.run("ask", "y", params={"group_cells": 100})
+    m.go(0.1)
+    child = client.call("fork", pid=parent, pgid=group, stdin="null")["pid"]
+    m.go(1)
+    assert client.ends[child]["status"] == 1
+    assert "its group may have 100 cells" in client.ends[child]["reason"]
+    assert b"its group may have 100 cells" in client.err[child]
+    client.call("kill", pid=parent, sig=sig.KILL)
+    m.go(1)
+    m.sound()
+    done: list[bool] = []
+    m.kernel.shutdown(1.0, lambda: done.append(True))
+    m.go(2)
+    assert done == [True]
+
+
 # Who leaves first.
 
 
