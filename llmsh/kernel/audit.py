@@ -21,5 +21,7 @@ def _faults(index: int, core: Core) -> Iterator[str]:
         if stream.held < stream.own:
             yield f"stream {stream.ident}: {stream.own} cells computed, {stream.held} held"
     for stream in core.queue.streams.values():
+        if stream.ident in core.queue.held and stream not in core.sharing.waiting.streams:
+            yield f"stream {stream.ident}: left out of the order, and waits for nobody"
         if stream.core != index:
             yield f"stream {stream.ident}: queued on core {index}, of core {stream.core}"

@@ -122,6 +122,8 @@ class Core:
         if suspect is not None:
             self._try(suspect)
             return
+        for stream in self.sharing.waiting.over():
+            self.queue.release(stream)
         queue = self.queue.first
         if queue is self.queue.urgent:
             self.pace.clear()
@@ -163,6 +165,8 @@ class Core:
             elif self.residence.claimant is not None and self._under_way:
                 self._renew(sorted(self.leased.values(), key=self.rank))
                 break
+            elif verdict == STUCK and stream in self.sharing.waiting and queue is self.queue.policy:
+                self.queue.hold(queue, task)
             elif (verdict != GRANTED or queue.yields) and stream in self.queue:
                 self.queue.park(queue, task, session=verdict == DEFERS)
 
@@ -383,6 +387,7 @@ class Core:
             self._refund(stream)
         for stream in self.scoring:
             account.unscored(self, stream)
+        self.queue.free()
         self.leased.clear()
         self.scoring.clear()
         self.steps = 0

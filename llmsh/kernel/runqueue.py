@@ -5,6 +5,7 @@ It grants nothing and knows no cell.
 
 import heapq
 from collections import Counter
+from collections.abc import Collection
 
 from llmsh.kernel.sched import POLICIES, Ledger, Policy, Task
 from llmsh.kernel.sched.policy import FOREGROUND
@@ -31,6 +32,8 @@ class RunQueue:
         """Those of the streams that are in the foreground."""
         self._parked: dict[int, tuple[Policy, Task]] = {}
         """Those that a plan has left out so far, and of which order."""
+        self._held: dict[int, tuple[Policy, Task]] = {}
+        """Those that all plans leave out until `release`."""
         self._waits: list[tuple[float, int]] = []
         """A heap of moments and identities: who had no token since then, or since later."""
         self._watched: set[int] = set()
@@ -95,7 +98,7 @@ class RunQueue:
 
     def _take(self, task: Task) -> None:
         """Out of both orders; one that was left out has a place to be taken from first."""
-        parked = self._parked.pop(task.ident, None)
+        parked = self._parked.pop(task.ident, None) or self._held.pop(task.ident, None)
         if parked is not None:
             parked[0].unpark(task)
         self.urgent.remove(task)
@@ -106,15 +109,38 @@ class RunQueue:
         order.park(task, session=session)
         self._parked[task.ident] = (order, task)
 
+    def hold(self, order: Policy, task: Task) -> None:
+        """Leave the task out of what `order` picks until `release`, or until anything about it changes: however many
+        wait for one, a plan looks at them once."""
+        order.hold(task)
+        self._held[task.ident] = (order, task)
+
+    def release(self, stream: Stream) -> None:
+        """It is to be looked at again."""
+        held = self._held.pop(stream.ident, None)
+        if held is not None:
+            held[0].unpark(held[1])
+
+    def free(self) -> None:
+        """All are to be looked at again."""
+        self._parked |= self._held
+        self._held = {}
+        self.unpark()
+
+    @property
+    def held(self) -> Collection[int]:
+        """Who is left out until `release`, by identity."""
+        return self._held
+
     def unpark(self) -> None:
-        """Whoever was left out and is still here is back in its place."""
+        """Whoever was left out by one plan and is still here is back in its place."""
         parked, self._parked = self._parked, {}
         for order, task in parked.values():
             order.unpark(task)
 
     def switch(self, policy: str, ledger: Ledger) -> None:
         """Another policy from now on; accounts start anew, also of those that do not run now."""
-        self.unpark()
+        self.free()
         self.ledger = ledger
         self.policy = POLICIES[policy](ledger)
         self._era += 1

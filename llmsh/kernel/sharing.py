@@ -13,6 +13,7 @@ from llmsh.kernel.holder import Holder, line
 from llmsh.kernel.keeper import Keeper
 from llmsh.kernel.port import Port
 from llmsh.kernel.prefixes import BLOCK, Prefixes, common, promised
+from llmsh.kernel.runqueue import RunQueue
 from llmsh.kernel.stream import Stream
 
 LEFT_MIN = 256
@@ -27,6 +28,7 @@ class Owner(Protocol):
     index: int
     port: Port
     cells: Cells
+    queue: RunQueue
 
     def rebuild(self, stream: Stream) -> None:
         """Forget the engine's copy of a stream; its log is fed again."""
@@ -71,10 +73,11 @@ class Sharing:
     def need(self, stream: Stream, upto: int) -> Need:
         """For the stream to reach `upto` cells."""
         self.waiting.drop(stream)
+        self.core.queue.release(stream)
         further = self._further(stream, upto)
         if further is not None:
             if further.wait and further.donor is not None:
-                self.waiting.put(stream, further.donor)
+                self.waiting.put(stream, further.donor, further.share - BLOCK)
                 return further
             self.core.rebuild(stream)
         if stream in self.core.cells:
@@ -88,7 +91,7 @@ class Sharing:
         if not stream.q:
             donor, count, wait = self._source(stream, upto)
             if wait and donor is not None:
-                self.waiting.put(stream, donor)
+                self.waiting.put(stream, donor, count - BLOCK)
                 return Need(0, 0, donor, count, wait=True)
         away = [each for each in line(donor) if each not in self.core.cells]
         images: list[Holder] = [*away, stream] if stream.image else away

@@ -92,6 +92,13 @@ class Deadline(Policy):
         else:
             self._rest.park(task)
 
+    def hold(self, task: Task) -> None:
+        """See Policy."""
+        if task.goal is not None:
+            self._goals.drop(task)
+        else:
+            self._rest.hold(task)
+
     def unpark(self, task: Task) -> None:
         """See Policy."""
         if task.goal is not None:

@@ -76,7 +76,8 @@ class Fair(Sessions):
 
 def _least(line: Line) -> float:
     """The least counter of those that are there, as far as it was ever known."""
-    task, least = line.tasks.first(), line.floors.get(0, 0.0)
-    if task is not None and task.vtime > least:
-        least = line.floors[0] = task.vtime
+    there = [task.vtime for task in (line.tasks.first(), line.held.first()) if task is not None]
+    least = line.floors.get(0, 0.0)
+    if there and min(there) > least:
+        least = line.floors[0] = min(there)
     return least

@@ -170,6 +170,10 @@ class Policy(ABC):
         accounts stay."""
         self.remove(task)
 
+    def hold(self, task: Task) -> None:
+        """Leave the task out for more than one plan: who comes meanwhile comes as if it were there."""
+        self.park(task)
+
     def unpark(self, task: Task) -> None:
-        """Undo `park`."""
+        """Undo `park` and `hold`."""
         self.add(task)

@@ -20,13 +20,15 @@ _numbers = itertools.count(1)
 class Line:
     """The tasks of one session on this core."""
 
-    __slots__ = ("floors", "ident", "parked", "tasks")
+    __slots__ = ("floors", "held", "ident", "parked", "tasks")
 
     def __init__(self) -> None:
         self.ident = next(_numbers)
         self.tasks: Order[tuple[int, float], Task] = Order()
+        self.held: Order[tuple[int, float], Task] = Order()
+        """Tasks that are left out for long."""
         self.parked = 0
-        """Tasks that are left out for a while."""
+        """How many are left out, for a plan or for long."""
         self.floors: dict[int, float] = {}
         """By level, if there are any: the counter at which a newcomer begins."""
 
@@ -124,9 +126,15 @@ class Sessions(Policy):
         else:
             self.lines[task.group].parked += self._take(task)
 
+    def hold(self, task: Task) -> None:
+        """See Policy."""
+        self.park(task)
+        self.lines[task.group].held.put(task, self.key(task))
+
     def unpark(self, task: Task) -> None:
         """See Policy."""
         line = self.lines[task.group]
+        line.held.drop(task)
         line.parked -= task not in line.tasks
         self.put(task, line)
 
