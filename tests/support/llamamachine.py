@@ -102,27 +102,32 @@ class LlamaMachine(Machine):
         model: Path,
         *,
         cells: int = 2048,
+        cores: int = 2,
+        sequences: int = SEQUENCES,
         settings: Settings | None = None,
         shelf: Shelf | None = None,
         swap: str = "",
+        clock: Callable[[asyncio.AbstractEventLoop], Any] = DrivenClock,
+        kind: type[Driven] = Driven,
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self._swap = swap
-        self._model, self._cells = model, cells
+        self._model, self._cells, self._kind = model, cells, kind
+        self._cores, self._sequences = cores, sequences
         self.said: list[str] = []
-        super().__init__(settings=settings, clock=DrivenClock(self.loop), shelf=shelf)
+        super().__init__(settings=settings, clock=clock(self.loop), shelf=shelf)
 
     def make_device(self, model: str) -> Any:
         if not model.startswith("fake"):
             raise Error("ENODEV", f"{model}: no such model")
-        made: Any = Driven(
+        made: Any = self._kind(
             model,
             str(self._model),
             cells=self._cells,
-            cores=2,
+            cores=self._cores,
             threads=1,
             threads_batch=1,
-            sequences=SEQUENCES,
+            sequences=self._sequences,
             log=self.said.append,
             swap=self._swap,
             loop=self.loop,

@@ -71,21 +71,11 @@ class Play:
         machine.kernel.host("fake")
         machine.clock.run_until(lambda: machine.kernel.hosts["fake"].ready)
         self.host: Host = machine.kernel.hosts["fake"]
-        self._listen()
+        machine.listen(lambda message: self.trace.append((machine.clock.now(), repr(message))))
         self.fronts = [machine.client(pid=300 + n, sid=300 + n, tty=f"pts/{n}") for n in range(3)]
         self.backs = [machine.client(pid=200 + n, sid=200 + n) for n in range(3)]
         for client in self.fronts:
             client.peer.fg = True
-
-    def _listen(self) -> None:
-        device = self.machine.device
-        say = device._say
-
-        def heard(message: lease.FromEngine | str) -> None:
-            self.trace.append((self.machine.clock.now(), repr(message)))
-            say(message)
-
-        device._say = heard  # type: ignore[method-assign]  # the test listens
 
     def run(self) -> list[tuple[Client, int]]:
         """Play it; who ran, in the order of their start."""
@@ -113,7 +103,7 @@ class Play:
             for stream in core.queue.streams.values():
                 self.longest = max(self.longest, now - stream.task.since)
             able = [each for each in core.queue.streams.values() if not each.op and not self._comes(core, each)]
-            owes = core.leased or core.scoring or core.cells.leaving
+            owes = core.leased or core.scoring or core.cells.going or self._yields(core)
             assert owes or not able, f"core {core.index} does nothing, {len(able)} could run there"
             self._served(core, able)
         assert self.machine.device.busy or not any(core.leased for core in self.host.cores.values())
@@ -121,13 +111,20 @@ class Play:
         if deep:
             self.machine.sound()
 
+    def _yields(self, core: Core) -> bool:
+        """Whether it is the turn of the other core on its thread, which computes."""
+        pair = self.host._pair
+        return pair.waits == core.index and any(
+            self.host.cores[each].working for each in pair._two if each != pair.waits
+        )
+
     def _served(self, core: Core, able: list[Stream]) -> None:
         """Whoever is first has a lease, unless somebody's has to end before; and where the policy lets those behind
         run, no seat is free that any of them could have. What was granted on another core may let somebody run here:
         that is seen with the next steps."""
         changing = core.residence.claimant is not None or any(each.halting for each in core.leased.values())
         owed = self._owed.pop(core.index, {})
-        if changing or core.residence.doomed or core.scoring or not self.host.ready:
+        if changing or core.residence.doomed or core.scoring or self._yields(core) or not self.host.ready:
             return
         order = core.queue.first
         first = order.pick()
@@ -153,8 +150,10 @@ class Play:
 
     def _comes(self, core: Core, stream: Stream) -> bool:
         """Whether what it is to begin with is on its way here, or just being computed by another."""
+        if stream.q:
+            return any(each.op and each not in core.cells for each in line(stream.base))
         donor, _, wait = core.sharing._source(stream, len(stream) + 1)
-        return not stream.q and (wait or any(each.op for each in line(donor)))
+        return wait or any(each.op for each in line(donor))
 
     def _even(self, now: float) -> None:
         """No core has nobody for long while another has two: who just moved may stay a moment, and who waits for a
