@@ -27,10 +27,11 @@ _COUNTS = ("changes", "moves")
 """Not by the second: they are so rare that it would be 0."""
 _FIELDS = (*_CELLS, *_RATES, *_CORES, *_COUNTS)
 _HEADER = (
-    "procs ----------------cells----------------- ----swap----- ---tokens---- -steps ----------cores----------",
-    " r  b    swpd    used    free highest    tax     si     so     in    out      n cores  thr seats  chg  mov",
+    "procs -------------cells------------- ---swap-- tokens/steps- ------cores-------",
+    " r  b  swpd   used   free   high  tax   si   so   in  out   n co th seat chg mov",
 )
-_WIDTHS = (2, 2, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 5, 4, 5, 4, 4)
+_WIDTHS = (2, 2, 5, 6, 6, 6, 4, 4, 4, 4, 4, 3, 2, 2, 4, 3, 3)
+"""In all 80 columns, until a number is larger than these."""
 _LINES = 22
 """Lines between two headers."""
 

@@ -20,13 +20,14 @@ TWO = "fake:cores=2,cpus=2,each=10,cells=60000,context=30000"
 def test_lines_and_records() -> None:
     llmsh("run", "--max-tokens", "30", "ask", "x")
     groups, names, first = llmsh("vmstat").stdout.splitlines()
-    assert [group.strip("-") for group in groups.split()] == ["procs", "cells", "swap", "tokens", "steps", "cores"]
+    assert [group.strip("-") for group in groups.split()] == ["procs", "cells", "swap", "tokens/steps", "cores"]
+    assert len(groups) == len(names) == len(first) == 80
     row = dict(zip(names.split(), map(float, first.split()), strict=True))
     assert row["used"] + row["free"] > 0
-    assert row["highest"] <= row["used"] + row["free"]
+    assert row["high"] <= row["used"] + row["free"]
     assert (row["r"], row["b"]) == (0, 0)
-    assert (row["cores"], row["thr"], row["mov"]) == (1, 1, 0)
-    assert row["seats"] > 0
+    assert (row["co"], row["th"], row["mov"]) == (1, 1, 0)
+    assert row["seat"] > 0
     # The first record is since the start, the second since the first.
     since, after = map(json.loads, llmsh("vmstat", "--json", "0.05", "2").stdout.splitlines())
     assert set(since) == {*VMSTAT} - {"up_ms"}
