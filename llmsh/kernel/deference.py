@@ -27,6 +27,9 @@ class Owner(Protocol):
     def halt(self, stream: Stream) -> None:
         """Take a lease back."""
 
+    def rank(self, stream: Stream) -> tuple[float, ...]:
+        """Sorts streams by how little they deserve."""
+
 
 def _usual(stream: Stream) -> bool:
     """Neither in the foreground nor overdue, which have their own rules."""
@@ -45,9 +48,10 @@ class Deference:
             self._halt(self._running())
 
     def make_way(self, stream: Stream) -> None:
-        """There is no seat for the stream: those who have to wait for its session end their leases now."""
+        """There is no seat for the stream: those who have to wait for its session end their leases now. Not who
+        deserves a seat more by what was granted, on other cores, too: it would be given the same one again."""
         if self._matters() and _usual(stream) and self._few(stream.task.group):
-            self._halt([stream.task.group])
+            self._halt([stream.task.group], self._core.rank(stream))
 
     def holds(self, stream: Stream) -> bool:
         """Whether the stream has to wait for somebody that runs."""
@@ -72,7 +76,8 @@ class Deference:
         lead = self._core.queue.policy.lead
         return _usual(stream) and any(lead(stream.task, other) > SLACK for other in sessions)
 
-    def _halt(self, sessions: Iterable[str]) -> None:
-        for each in list(self._core.leased.values()):
-            if each in self._core.queue and self._waits(each, sessions):
-                self._core.halt(each)
+    def _halt(self, sessions: Iterable[str], above: tuple[float, ...] = ()) -> None:
+        core = self._core
+        for each in list(core.leased.values()):
+            if each in core.queue and self._waits(each, sessions) and core.rank(each) > above:
+                core.halt(each)
