@@ -21,6 +21,8 @@ class Cells:
         """Cells up to the highest one in use, as the engine last said. What is only reserved counts in `used`."""
         self.now = 0.0
         """Tokens that the core's steps have made so far, for `touched`; one of input counts less."""
+        self.version = 0
+        """Counts changes of who holds how many: what was added up stays right as long as this is the same."""
         self._residents: OrderedDict[Holder, None] = OrderedDict()
         self._leaving: dict[int, int] = {}
 
@@ -71,6 +73,7 @@ class Cells:
 
     def hold(self, holder: Holder, count: int) -> None:
         """It reaches `count` cells far from now on, shared ones included; 0: it is not resident."""
+        self.version += 1
         own = max(0, count - holder.shared)
         self.used += own - holder.held
         holder.held = own
@@ -82,6 +85,7 @@ class Cells:
 
     def lend(self, holder: Holder, keeper: Holder, count: int) -> None:
         """The first `count` cells of a resident's own are the keeper's from now on; nothing else changes."""
+        self.version += 1
         holder.held -= count
         keeper.held = count
         self._residents[keeper] = None
@@ -89,11 +93,13 @@ class Cells:
 
     def take(self, holder: Holder, keeper: Holder) -> None:
         """The inverse of `lend`: all that the keeper has is the holder's own from now on."""
+        self.version += 1
         holder.held += keeper.held
         keeper.held = 0
 
     def leave(self, holder: Holder, op: int) -> None:
         """Its cells, if it has any, are being given up by operation `op`; they are used until `left`."""
+        self.version += 1
         if holder in self._residents:
             self._leaving[op] = holder.held
             holder.held = 0
@@ -101,10 +107,12 @@ class Cells:
 
     def left(self, op: int) -> None:
         """That operation has ended: its cells are free."""
+        self.version += 1
         self.used -= self._leaving.pop(op, 0)
 
     def void(self) -> None:
         """The engine is gone and with it all cells."""
+        self.version += 1
         for holder in self._residents:
             holder.held = 0
         self._residents.clear()

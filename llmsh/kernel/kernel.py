@@ -380,7 +380,7 @@ class Kernel:
 
     def check(self) -> list[str]:
         """Faults in all books; empty when they are right."""
-        faults = self.table.check() + self.dealing.check() + self.models.check()
+        faults = self.table.check() + self.dealing.check() + self.models.check() + self.quotas.check()
         for host in self.hosts.values():
             faults += host.check()
         for process in self.table:

@@ -5,6 +5,7 @@ Nobody outside notices. It decides nothing between those who are within their li
 Source: memory.max in Linux's Documentation/admin-guide/cgroup-v2.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -55,18 +56,34 @@ class Quota:
         self.cells = cells
         self._homes: dict[Stream, Core] = {}
         """The members that have asked for cells, and of which core."""
+        self._cores: Counter[Core] = Counter()
+        """How many of them each core has."""
+        self._version = 0
+        self._summed: tuple[int, int, frozenset[Keeper]] = (-1, 0, frozenset())
+        """What was added up last, and of which version of all that it depends on."""
         self._claimant: Stream | None = None
         self._claimed = 0
 
     @property
     def used(self) -> int:
         """Cells that its members have; what they share counts once, and what is on its way out still."""
-        own = sum(each.held + home.cells.given(each.op) for each, home in self._homes.items())
-        return own + sum(keeper.held for keeper in self._keepers())
+        return self._sum()[0]
 
-    def _keepers(self) -> set[Keeper]:
+    def _keepers(self) -> frozenset[Keeper]:
+        return self._sum()[1]
+
+    def _sum(self) -> tuple[int, frozenset[Keeper]]:
+        """Cells and keepers of the members. In one plan it is asked for each of them who waits."""
+        version = self._version + sum(core.cells.version for core in self._cores)
+        if version != self._summed[0]:
+            self._summed = (version, *self._add())
+        return self._summed[1:]
+
+    def _add(self) -> tuple[int, frozenset[Keeper]]:
         residents = (each for each, home in self._homes.items() if each in home.cells)
-        return {keeper for each in residents for keeper in _bases(each.base)}
+        keepers = frozenset(keeper for each in residents for keeper in _bases(each.base))
+        own = sum(each.held + home.cells.given(each.op) for each, home in self._homes.items())
+        return own + sum(keeper.held for keeper in keepers), keepers
 
     def allow(self, core: Core, stream: Stream, need: Need) -> bool:
         """Whether the stream may have what it needs now; if not, others of the group leave for it."""
@@ -161,7 +178,21 @@ class Quota:
 
     def enter(self, core: Core, stream: Stream) -> None:
         """It is a member, and of this core."""
-        self._homes[stream] = core
+        if self._homes.get(stream) is not core:
+            self._forget(stream)
+            self._homes[stream] = core
+            self._cores[core] += 1
+            self._version += 1
+
+    def _forget(self, stream: Stream) -> None:
+        core = self._homes.pop(stream, None)
+        if core is None:
+            return
+        self._version += 1
+        self._cores[core] -= 1
+        if not self._cores[core]:
+            del self._cores[core]
+            self._version += core.cells.version  # it counts on, or the sum would be one that was
 
     def withdraw(self, stream: Stream) -> None:
         """It has what it needed, or wants nothing."""
@@ -176,7 +207,12 @@ class Quota:
     def leave(self, stream: Stream) -> None:
         """It is no member any more."""
         self.withdraw(stream)
-        self._homes.pop(stream, None)
+        self._forget(stream)
+
+    def check(self) -> list[str]:
+        """Faults in its books."""
+        known, found = self._sum(), self._add()
+        return [f"{known[0]} cells in the books, {found[0]} used"] if known != found else []
 
     def freed(self, core: Core | None = None) -> None:
         """A member of this core has given up cells, or the limit is another: who waits on another core asks again."""

@@ -64,6 +64,14 @@ class Quotas:
         elif bound and stream.answer is not None:
             stream.answer.end = min(stream.answer.end, bound)
 
+    def check(self) -> list[str]:
+        """Faults in the books of all limits."""
+        return [
+            f"the limit of {kind} {ident}: {fault}"
+            for (kind, ident), each in self._set.items()
+            for fault in each.check()
+        ]
+
     def _all(self, process: Process) -> Iterator[Quota]:
         found = (self.of(kind, process) for kind in (GROUP, SESSION))
         return (quota for quota in found if quota is not None)
