@@ -63,6 +63,23 @@ def test_one_process_against_many_of_another_session_get_one_to_one(many: int) -
     assert got[0] / sum(got[1:]) == pytest.approx(1, rel=0.05)
 
 
+@pytest.mark.parametrize("policy", ["fair", "mlfq"])
+@pytest.mark.parametrize("size", [8, 30, 100])
+def test_to_begin_a_session_for_each_answer_earns_nothing(policy: str, size: int) -> None:
+    m = machine(policy, batch=4)
+    flood = m.client(pid=200, sid=200)
+    pids = [flood.run("ask") for _ in range(8)]
+    m.go(1)
+    before, until, got, sid = sum(made(flood, pids)), m.clock.now() + 20, 0, 1000
+    while m.clock.now() < until:
+        sid += 1
+        client = m.client(pid=sid, sid=sid)
+        pid = client.run("ask", params={"max_tokens": size})
+        m.clock.run_until(lambda who=client, what=pid: who.exited(what) is not None)  # type: ignore[misc]  # bound at once
+        got += size
+    assert got <= sum(made(flood, pids)) - before
+
+
 def test_one_against_forty_when_there_is_no_room_for_all() -> None:
     """4,096 cells: most of the forty are in swap at any time."""
     m = Machine(Options(cells=4096, context=4096))

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from llmsh.kernel.sched.order import Order
 
 CREDIT = 32.0
-"""Tokens that whoever comes begins behind the least of the others."""
+"""Tokens that a session that comes again may be behind the least of the others. One that was never there is as far as
+that: it cost two thirds of a core to begin a new one for each short answer, where a half is due."""
 KEPT = 64
 """Idle sessions that are remembered in any case."""
 _numbers = itertools.count(1)
@@ -46,11 +47,12 @@ class Counters:
     def enter(self, session: str) -> None:
         """It has a task on a core that had none of it."""
         account = self.accounts.get(session)
+        known = account is not None
         if account is None:
             self._forget()
             account = self.accounts[session] = Account()
         if not account.present:
-            credit = CREDIT if len(self._order) else 0.0
+            credit = CREDIT if known and len(self._order) else 0.0
             account.count = max(account.count, self._least() - credit)
         account.present += 1
         self._order.put(account, account.count)
