@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from llmsh.abi.lease import EXACT, Done, Failed, FromEngine, Halted, Ready, Step, ToEngine
 from llmsh.abi.levels import CRIT
+from llmsh.kernel import inheritance
 from llmsh.kernel.aborts import Aborts
 from llmsh.kernel.balance import Balance
 from llmsh.kernel.cells import Cells
@@ -236,10 +237,15 @@ class Host(Lifecycle):
     def join(self, stream: Stream) -> None:
         """Its process begins. A child's goes where its parent's is, and shares the cells that it has."""
         self.members.add(stream)
-        parent, stream.parent = stream.parent, None
-        if parent is not None and parent in self.members and parent.core in self.cores:
-            stream.core, stream.moved = parent.core, self.clock.now()
-            self.cores[parent.core].sharing.fork(parent, stream)
+        parent = stream.parent
+        if parent is None or parent not in self.members or parent.core not in self.cores:
+            stream.parent = None
+            return
+        stream.core, stream.moved = parent.core, self.clock.now()
+        sharing = self.cores[parent.core].sharing
+        if not inheritance.later(sharing, parent, stream):
+            stream.parent = None
+            sharing.fork(parent, stream)
 
     def wake(self, stream: Stream) -> None:
         """The stream has a goal and nothing is in its way."""

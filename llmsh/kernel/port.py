@@ -36,6 +36,9 @@ class Images(Protocol):
     def unpin(self, holder: Holder) -> None:
         """It has been."""
 
+    def fetch(self, holder: Holder) -> None:
+        """Bring its image back from the file, if that is where it is."""
+
     def in_memory(self, holder: Holder) -> bool:
         """Whether it has an image that can be loaded or forked at once."""
 

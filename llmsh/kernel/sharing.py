@@ -7,6 +7,7 @@ leave for that is residence's.
 from typing import NamedTuple, Protocol
 
 from llmsh.abi.lease import Drop, Fork, Load
+from llmsh.kernel import inheritance
 from llmsh.kernel.awaiting import Awaiting
 from llmsh.kernel.cells import Cells
 from llmsh.kernel.holder import Holder, line
@@ -74,6 +75,8 @@ class Sharing:
         """For the stream to reach `upto` cells."""
         self.waiting.drop(stream)
         self.core.queue.release(stream)
+        if stream.parent is not None and not stream.q and inheritance.waits(self, stream):
+            return Need(0, 0, wait=True)
         further = self._further(stream, upto)
         if further is not None:
             if further.wait and further.donor is not None:

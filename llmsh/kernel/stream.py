@@ -127,7 +127,7 @@ class Stream(Holder):
         self.sink: Pipe | None = None
         """Where the answer's bytes go, when that has a bound."""
         self.parent: Stream | None = None
-        """Whose log it is a copy of, until it has joined its host."""
+        """Whose log it is a copy of, until it has what that has, or cannot have it."""
         self.oom = 0
         """oom_score_adj: of two that could leave the cells or lose an image, the one with the higher does."""
         self.quotas: Sequence[Quota] = ()

@@ -204,6 +204,11 @@ class Swap:
             self._placed[holder] = placed._replace(write=False)
             self._add(holder, self._placed[holder])
 
+    def fetch(self, holder: Holder) -> None:
+        """Its image is wanted in memory, for a copy; it may have to leave again for others."""
+        if holder in self._placed and not self._at_hand(holder):
+            self._fetch(holder)
+
     def withdraw(self, stream: Stream) -> None:
         """It waits for no images any more: it has them, or wants nothing."""
         self._claims.pop(stream, None)
