@@ -37,7 +37,8 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
     def make(index: int) -> Core:
         exact = index == lease.EXACT
         count = 1 if exact else slots
-        return Core(model, index, options.cells, count, threads=team.alone, page=page, kind=options.cache_type)
+        most = min(options.cells, model.trained) if exact and model.trained > 0 else options.cells
+        return Core(model, index, most, count, threads=team.alone, page=page, kind=options.cache_type)
 
     cache = Cache(make, count, 0, True)
     cells = cache.cores[0].core.cells

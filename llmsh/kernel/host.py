@@ -197,6 +197,8 @@ class Host(Lifecycle):
         self.holders[holder.q] = holder
         if isinstance(holder, Stream):
             self.streams[holder.q] = holder
+            if holder.exact:
+                self.memory.grown(self)
 
     def forget(self, holder: Holder) -> None:
         """See Port."""

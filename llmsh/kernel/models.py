@@ -40,6 +40,10 @@ class Resident(Protocol):
     leaving: bool
 
     @property
+    def bytes(self) -> int:
+        """What it takes just now: `size`, and the cells of deterministic processes while there are such."""
+
+    @property
     def takes(self) -> bool:
         """Whether it is loaded, or on its way in or out."""
 
@@ -114,7 +118,7 @@ class Models:
     @property
     def used(self) -> int:
         """Bytes of all that are loaded, or on their way in or out."""
-        return sum(each.size for each in self._all() if each.takes)
+        return sum(each.bytes for each in self._all() if each.takes)
 
     def waits(self, host: Resident) -> bool:
         """Whether it waits to be loaded."""
@@ -150,12 +154,19 @@ class Models:
         """It is larger than was known: who has nothing to do makes room, or else it goes, and waits for its turn."""
         missing = self.used - self.limit - self._going()
         idle = self._idle(host)
-        self._evict(missing, idle if sum(each.size for each in idle) >= missing else [host])
+        self._evict(missing, idle if sum(each.bytes for each in idle) >= missing else [host])
         self._watch()
+
+    def grown(self, host: Resident) -> None:
+        """It has come to take more, for a while: who has nothing to do makes room. It is not put out for that."""
+        missing = self.used - self.limit - self._going()
+        if self.limit and missing > 0:
+            self._evict(missing, self._idle(host))
+            self._watch()
 
     def _going(self) -> int:
         """Bytes of those that are on their way out."""
-        return sum(each.size for each in self._all() if each.leaving or each.closing)
+        return sum(each.bytes for each in self._all() if each.leaving or each.closing)
 
     def gave_up(self, host: Resident) -> None:
         """It is being closed for good."""
@@ -230,12 +241,12 @@ class Models:
         return False
 
     def _evict(self, missing: int, victims: list[Resident]) -> None:
-        if sum(each.size for each in victims) < missing:
+        if sum(each.bytes for each in victims) < missing:
             return
         for victim in victims:
             if missing <= 0:
                 return
-            missing -= victim.size
+            missing -= victim.bytes
             self._say(f"{victim.name}: leaves memory, others need it")
             victim.leave_memory()
 

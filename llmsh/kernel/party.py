@@ -156,6 +156,11 @@ class Party:
         return core.cells.capacity
 
     @property
+    def bytes(self) -> int:
+        """See models.Resident."""
+        return self.size + self.exact * self.facts.cell_bytes
+
+    @property
     def calm(self) -> bool:
         """See Port."""
         return not self.works

@@ -113,7 +113,7 @@ def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
         "cells_used": used,
         "sequences": sum(len(core.cells.residents) for core in cores),
         "cell_bytes": facts.cell_bytes,
-        "bytes": host.size,
+        "bytes": host.bytes,
         "context": facts.context,
         "tokens_in": host.tokens_in,
         "tokens_out": host.tokens_out,

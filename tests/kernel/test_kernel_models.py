@@ -49,6 +49,27 @@ def test_what_is_loaded_is_counted_in_bytes() -> None:
     assert m.kernel.models.used == 2 * SIZE
 
 
+def test_the_cells_of_deterministic_processes_count_while_there_are_such() -> None:
+    """They are in a cache of their own, of 1,000 KiB here. Who has nothing to do makes room for it."""
+    m = machine(2)
+    client = m.client()
+    idle = client.run("say", model="fake:a")
+    m.clock.run_until(lambda: client.exited(idle) is not None)
+    other = client.run("say", model="fake:b")
+    m.clock.run_until(lambda: client.exited(other) is not None)
+    m.go(1)
+    assert m.kernel.models.used == 2 * SIZE
+    pid = client.run("ask", model="fake:b", params={"deterministic": True, "max_tokens": 30})
+    m.clock.run_until(lambda: client.row(pid)["tokens_out"] > 2)
+    assert states(client) == {"fake:a": "out", "fake:b": "ready"}
+    assert m.kernel.models.used == SIZE + 1000 * KIB
+    assert [row["bytes"] for row in client.call("lsdev")["rows"] if row["model"] == "fake:b"] == [SIZE + 1000 * KIB]
+    m.clock.run_until(lambda: client.exited(pid) is not None)
+    m.go(1)
+    assert m.kernel.models.used == SIZE
+    m.sound()
+
+
 def test_a_model_that_alone_does_not_fit_is_refused_at_once_with_both_sizes() -> None:
     m = Machine(OPTIONS, settings=Settings(strict=True, memory=2000 * KIB))
     client = m.client()
