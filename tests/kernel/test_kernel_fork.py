@@ -176,47 +176,6 @@ def test_of_a_process_in_swap_the_child_has_the_same_image() -> None:
     assert client.row(parent)["tokens_in"] <= before + 2
 
 
-def filed() -> tuple[Machine, Client, int]:
-    """A stopped process whose cells another has just begun to want. Memory holds one image, so its goes to the file."""
-    options = Options(cells=1400, context=1400, answer=100, save=3.0, disk=0.01)
-    m = Machine(options, settings=Settings(strict=True, swap_memory=1, swap_file=1 << 24))
-    client = m.client()
-    parent = client.run("ask", TEXT, params=BRIEF)
-    for text in ("z" * 1100, "y" * 1200):
-        m.clock.run_until(lambda: client.row(parent)["tokens_out"] >= 5)
-        client.post("kill", pid=parent, sig=sig.STOP)
-        other = client.run("ask", text, params={"max_tokens": 300})
-        m.clock.run_until(lambda pid=other: client.row(pid)["tokens_out"] >= 2)  # type: ignore[misc]  # bound at once
-        client.post("kill", pid=other, sig=sig.STOP)
-    client.run("ask", "w" * 1000, params={"max_tokens": 5})
-    return m, client, parent
-
-
-@pytest.mark.parametrize("moment", [0.0, 0.002, 0.005, 0.01, 0.02, 2.0])
-def test_of_a_process_in_the_swap_file_the_child_reads_the_image(moment: float) -> None:
-    """Whatever the file and the memory are doing when it is forked."""
-    m, client, parent = filed()
-    stream, swap = m.kernel.table.get(parent).stream, m.kernel.hosts["fake"].swap
-    assert stream is not None
-    m.go(moment)
-    assert moment < 2 or (swap.has(stream) and not swap.in_memory(stream))
-    child = fork(client, parent)
-    finish(client, [child])
-    assert client.row(child)["tokens_in"] <= 2
-    client.post("kill", pid=parent, sig=sig.CONT)
-    finish(client, [parent])
-    assert bytes(client.out[parent]).endswith(bytes(client.out[child]))
-
-
-def test_of_a_process_in_the_swap_file_that_ends_the_child_computes() -> None:
-    m, client, parent = filed()
-    m.go(2)
-    child = fork(client, parent)
-    client.post("kill", pid=parent, sig=sig.KILL)
-    finish(client, [child])
-    assert client.ends[child]["status"] == 0
-
-
 def test_an_engine_that_dies_under_a_fork_loses_nothing() -> None:
     m = machine()
     client = m.client()
