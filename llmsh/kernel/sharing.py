@@ -80,7 +80,7 @@ class Sharing:
         further = self._further(stream, upto)
         if further is not None:
             if further.wait and further.donor is not None:
-                self.waiting.put(stream, further.donor, further.share - BLOCK)
+                self.waiting.put(stream, further.donor, further.share)
                 return further
             self.core.rebuild(stream)
         if stream in self.core.cells:
@@ -94,7 +94,7 @@ class Sharing:
         if not stream.q:
             donor, count, wait = self._source(stream, upto)
             if wait and donor is not None:
-                self.waiting.put(stream, donor, count - BLOCK)
+                self.waiting.put(stream, donor, count)
                 return Need(0, 0, donor, count, wait=True)
         away = [each for each in line(donor) if each not in self.core.cells]
         images: list[Holder] = [*away, stream] if stream.image else away
@@ -127,7 +127,7 @@ class Sharing:
         same = min(same, len(stream) - 1)
         if donor is None or same < BLOCK:
             return nobody
-        if donor.leased and donor.computed < same - BLOCK:
+        if donor.leased and donor.computed < min(same, len(donor) - 1):
             return donor, same, True
         if isinstance(donor, Keeper) and donor.op and 2 * same > len(donor):
             return donor, same, True  # on its way here, or out
