@@ -307,6 +307,8 @@ class Ready(_Message, frozen=True):
     description: str = ""
     cpus: int = 1
     """Threads that the engine may have at once, over all cores."""
+    lone: bool = False
+    """Whether a prompt that is alone is computed in steps that may be longer than STEP_MAX_MS."""
 
 
 class Failed(_Message, frozen=True):

@@ -62,6 +62,7 @@ def serve(options: argparse.Namespace, channel: Channel) -> None:
             description=model.description(),
             cores=count,
             cpus=team.cpus,
+            lone=cache.cores[0].core.tiled,
         )
     )
     channel.flush()

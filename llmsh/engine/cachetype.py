@@ -22,6 +22,11 @@ def name(asked: str = AUTO) -> str:
     return "bf16" if _MULTIPLIES in C.llama_print_system_info() else "f16"
 
 
+def tiled(asked: str = AUTO) -> bool:
+    """Whether a token of a prompt costs less in a step of many: llama.cpp's attention in tiles takes f16 only."""
+    return name(asked) == "f16"
+
+
 def apply(params: Any, asked: str = AUTO) -> None:
     """Set it in a llama_context_params."""
     params.type_k = params.type_v = TYPES[name(asked)]

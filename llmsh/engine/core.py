@@ -74,6 +74,7 @@ class Core:
         self.index = index
         self.cells = int(C.llama_n_ctx(self.handle))
         self.slots = slots
+        self.tiled = cachetype.tiled(kind)
         self.no = 0
         """Decodes so far; the first step is number 1."""
         self.batch = Batch(BATCH)

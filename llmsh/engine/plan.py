@@ -8,12 +8,15 @@ kernel's business: it leases, or it does not. It calls no llama.cpp.
 from typing import NamedTuple
 
 from llmsh.abi.limits import STEP_MAX_MS
+from llmsh.engine.rate import SMALLEST, Rate
 from llmsh.engine.score import Part
 from llmsh.engine.sequence import Sequence
 
 LONE, LONE_MS = 256, 4000.0
 """Tokens of a step of a prompt that is alone, and how long it may take: nothing is heard of an engine meanwhile, and
 who is silent for ten seconds is taken for dead."""
+PLANNED = 0.8
+"""The part of a step's bound that is planned for: the machine is not always as fast as it just was."""
 KEPT = 4
 """Of an even share of the room, a prompt that is not the shortest gets at least this part (1 / KEPT)."""
 
@@ -62,6 +65,13 @@ def plan(working: list[Sequence], room: int, capacity: int, context: int, scratc
     return works
 
 
+def room(working: list[Sequence], context: int, rate: Rate, *, large: bool) -> int:
+    """Tokens of the next step. `large`: no other core works, and a token costs less in a step of many (cachetype)."""
+    most = bound(working, context)
+    usual = rate.room(PLANNED * most, SMALLEST if most == STEP_MAX_MS else 1)
+    return max(usual, lone(working, context, rate.room(LONE_MS))) if large else usual
+
+
 def bound(working: list[Sequence], context: int) -> float:
     """How many milliseconds the next step may take: the usual, or what a sequence that makes a token in it
     was leased with, if that is less."""
@@ -71,8 +81,8 @@ def bound(working: list[Sequence], context: int) -> float:
 
 def lone(working: list[Sequence], context: int, most: int = LONE) -> int:
     """Room of a step for a prompt that nobody waits behind, 0 for the usual. Equal parts of LONE tokens
-    at most, or `most`: large batches cost a quarter less a token. The kernel aborts such a step when somebody
-    comes; a prompt that was once aborted is computed in the usual pieces, or it might never end."""
+    at most, or `most`. The kernel aborts such a step when somebody comes; a prompt that was once aborted is computed in
+    the usual pieces, or it might never end."""
     if len(working) != 1 or working[0].interrupted:
         return 0
     left = working[0].target(context) - working[0].computed

@@ -8,14 +8,15 @@ FIRST = 32
 SMALLEST = 8
 LARGE = 64
 SMALL_COSTS = 1.25
-"""What a token costs in a small batch, measured in a LARGE one: rates are for planning small ones."""
+"""What a token costs in a small batch, measured in a LARGE one in tiles: rates are for planning small ones."""
 WEIGHT = 0.3
 
 
 class Rate:
-    """Milliseconds a token of prefill costs."""
+    """Milliseconds a token of prefill costs. `tiled`: see cachetype."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tiled: bool = True) -> None:
+        self._small_costs = SMALL_COSTS if tiled else 1.0
         self._ms = 0.0
         self._largest = FIRST
 
@@ -23,7 +24,7 @@ class Rate:
         """A step of so many tokens took so long."""
         if ms <= 0 or tokens < 1:
             return
-        each = ms / tokens * (SMALL_COSTS if tokens >= LARGE else 1.0)
+        each = ms / tokens * (self._small_costs if tokens >= LARGE else 1.0)
         if tokens < SMALLEST and each >= self._ms:
             return  # a token is dearest in a step of few: such a step can only show that it costs less
         self._ms = each if not self._ms else self._ms + WEIGHT * (each - self._ms)

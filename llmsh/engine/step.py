@@ -5,26 +5,22 @@ leases, what is computed by plan.py.
 """
 
 from array import array
-from collections import defaultdict
 
 import numpy as np
 
 from llmsh.abi import lease
 from llmsh.abi.layout import placed
-from llmsh.abi.limits import STEP_MAX_MS
 from llmsh.engine.cache import Cache, Residents
 from llmsh.engine.channel import Channel
 from llmsh.engine.core import SCRATCH
 from llmsh.engine.fault import Fault
 from llmsh.engine.model import Model
 from llmsh.engine.orders import Orders
-from llmsh.engine.plan import LONE_MS, Work, bound, lone, plan
-from llmsh.engine.rate import SMALLEST, Rate
+from llmsh.engine.plan import Work, plan, room
+from llmsh.engine.rate import Rate
 from llmsh.engine.sampler import DeadEnd, Floats
 from llmsh.engine.sequence import Sequence
 
-PLANNED = 0.8
-"""The part of a step's bound that is planned for: the machine is not always as fast as it just was."""
 NOCELL, ABORTED = 1, 2
 """Results of llama_decode that are no fault of the batch."""
 
@@ -63,7 +59,7 @@ class Stepper:
         self._orders = orders
         self._channel = channel
         self._fault = fault
-        self._rates: defaultdict[tuple[int, bool], Rate] = defaultdict(Rate)
+        self._rates: dict[tuple[int, bool], Rate] = {}
 
     def begin(self, index: int, *, alone: bool) -> "Planned | None":
         """Plan a core's next step and fill its batch; None when it has nothing to do. `alone`: no other
@@ -72,12 +68,10 @@ class Stepper:
         if not working:
             return None
         home = self._cache.cores[index]
-        rate = self._rates[index, alone]
-        most = bound(working, self._cache.context)
-        room = rate.room(PLANNED * most, SMALLEST if most == STEP_MAX_MS else 1)
-        if len(self._orders.working) == 1:
-            room = max(room, lone(working, self._cache.context, rate.room(LONE_MS)))
-        works = plan(working, room, home.core.batch.capacity, self._cache.context, len(home.scratch))
+        rate = self._rates.setdefault((index, alone), Rate(tiled=home.core.tiled))
+        large = home.core.tiled and len(self._orders.working) == 1
+        size = room(working, self._cache.context, rate, large=large)
+        works = plan(working, size, home.core.batch.capacity, self._cache.context, len(home.scratch))
         step = Planned(home, works, self._fill(home, works), rate)
         self._fault.before(works, self._model.pieces)
         return step

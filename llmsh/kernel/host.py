@@ -208,7 +208,8 @@ class Host(Lifecycle):
     def interrupt(self) -> None:
         """See Port."""
         self.tuning.interrupt()
-        self._aborts.hurry(self.cores.values())
+        if self.facts.lone:
+            self._aborts.hurry(self.cores.values())
 
     def changed(self) -> None:
         """See Port."""

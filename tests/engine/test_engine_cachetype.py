@@ -30,6 +30,7 @@ def test_both_types_take_the_same_room_and_say_nearly_the_same(tiny: Path) -> No
         assert core.decode()[1] == 0
         rows.append(core.logits()[0].copy())
         images.append(core.save(0).copy())
+        assert core.tiled == (kind == "f16")
         core.close()
     os.close(fd)
     assert images[0].size == images[1].size

@@ -1,7 +1,7 @@
 """What a step computes, from sequences made by hand; no model."""
 
 from llmsh.abi.limits import STEP_MAX_MS
-from llmsh.engine.plan import LONE, LONE_MS, Work, bound, lone, plan
+from llmsh.engine.plan import LONE, LONE_MS, PLANNED, Work, bound, lone, plan, room
 from llmsh.engine.rate import FIRST, Rate
 from llmsh.engine.score import Scoring
 from llmsh.engine.sequence import Sequence
@@ -105,6 +105,15 @@ def test_a_prompt_that_is_alone_has_large_steps_that_are_never_long() -> None:
     for _ in range(40):
         rate.saw(256, 256 * 5.0)
     assert lone([prompt], CONTEXT, rate.room(LONE_MS)) == 250
+
+
+def test_a_prompt_that_is_alone_goes_in_usual_parts_where_large_ones_gain_nothing() -> None:
+    """A large one makes who comes wait, or is lost when it is aborted."""
+    prompt, rate = sequence(1, 1000, 0, 1010), Rate()
+    for _ in range(10):
+        rate.saw(32, 32 * 5.0)
+    assert room([prompt], CONTEXT, rate, large=False) == PLANNED * STEP_MAX_MS / 5
+    assert room([prompt], CONTEXT, rate, large=True) > STEP_MAX_MS / 5
 
 
 def test_a_step_is_bounded_by_the_pace_of_who_makes_a_token_in_it() -> None:

@@ -38,3 +38,10 @@ def test_a_short_step_does_not_make_a_token_dearer() -> None:
     rate = seen((32, 64.0))
     rate.saw(2, 29.0)
     assert rate.room(40) == 20
+
+
+def test_a_large_step_says_what_a_token_costs_in_a_small_one() -> None:
+    tiled, plain = Rate(), Rate(tiled=False)
+    for rate in (tiled, plain):
+        rate.saw(100, 400.0)
+    assert (tiled.room(120), plain.room(120)) == (24, 30)

@@ -1,9 +1,14 @@
 """An abort that came too late for its step hits the next one, as long as somebody wants it."""
 
+import msgspec
+import pytest
+
 from llmsh.abi.lease import Step
 from llmsh.drivers.fake import FakeDevice
 from llmsh.drivers.fakeclock import FakeClock
+from llmsh.drivers.fakecore import Options
 from llmsh.kernel.aborts import Aborts
+from tests.support.machine import Machine
 
 
 class Noted(FakeDevice):
@@ -53,3 +58,19 @@ def test_cores_and_engines_have_their_own() -> None:
     aborts.void()
     aborts.ended(made(3, core=1))
     assert device.told == [(1, 3)]
+
+
+@pytest.mark.parametrize("lone", [True, False])
+def test_who_comes_ends_a_step_only_where_one_may_be_long(lone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an aborted step has computed is lost."""
+    machine = Machine(Options(cells=4096, context=4096, prefill=10))
+    client = machine.client()
+    first = client.run("ask", "x" * 400, params={"max_tokens": 3})
+    machine.clock.run_until(lambda: client.row(first)["tokens_in"] > 0)
+    host = machine.kernel.hosts["fake"]
+    host.facts = msgspec.structs.replace(host.facts, lone=lone)
+    told: list[int] = []
+    monkeypatch.setattr(machine.device, "abort", lambda core, step: told.append(step))
+    second = client.run("ask", "y" * 40, params={"max_tokens": 3})
+    machine.clock.run_until(lambda: client.exited(first) is not None and client.exited(second) is not None)
+    assert bool(told) == lone
