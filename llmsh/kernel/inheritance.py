@@ -26,7 +26,8 @@ def waits(sharing: "Sharing", child: "Stream") -> bool:
     parent = child.parent
     assert parent is not None
     if later(sharing, parent, child):
-        sharing.core.port.swap.fetch(parent)
+        if not parent.op:  # else the engine may not even know of it yet
+            sharing.core.port.swap.fetch(parent)
         return True
     child.parent = None
     if parent.core == sharing.core.index:
