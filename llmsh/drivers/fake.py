@@ -223,7 +223,8 @@ class FakeDevice:
         self.engine = FakeEngine(self.options, self._writer, self._file)
         made = self.options
         sizes = (made.cells, made.sequences, made.longest, CELL_BYTES)
-        self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, made.cores, "bytes", made.cpus))
+        facts = (made.cores, "bytes", made.cpus, bool(made.lone))
+        self._say(lease.Ready(0, self.name, *sizes, 1, 1, VOCAB, 1, True, True, *facts))
         for number in list(self._requests):
             self._clock.call_later(made.control / 1000, partial(self._control, number))
         while self._early:

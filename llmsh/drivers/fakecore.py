@@ -59,6 +59,8 @@ class Options(NamedTuple):
     """What each further thread adds to the speed of one."""
     deaf: int = 0
     """1: a step under way cannot be aborted."""
+    lone: int = 0
+    """1: READY says that a prompt that is alone may have long steps, though none is longer than others."""
     weights: int = 0
     """KiB that the model is said to take, without its cells."""
 

@@ -7,7 +7,7 @@ from llmsh.drivers.fake import ABORT_S
 from llmsh.drivers.fakecore import Options
 from tests.support.machine import Machine
 
-OPTIONS = Options(cells=4000, prefill=1.0)
+OPTIONS = Options(cells=4000, prefill=1.0, lone=1)
 """Steps of a long prompt take 150 ms."""
 
 

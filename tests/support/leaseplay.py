@@ -21,10 +21,10 @@ from .undisturbed import Job, end_of, undisturbed
 
 OPTIONS = (
     Options(cells=2048, context=600),
-    Options(cells=700, context=600, sequences=4, answer=60),
+    Options(cells=700, context=600, sequences=4, answer=60, lone=1),
     Options(cells=300, context=300, sequences=3, answer=40, prefill=2.0),
     Options(cells=700, context=600, sequences=3, answer=60, cores=2),
-    Options(cells=300, context=300, sequences=4, answer=40, cores=3),
+    Options(cells=300, context=300, sequences=4, answer=40, cores=3, lone=1),
     Options(cells=300, context=300, sequences=3, answer=40, ms=0.5, prefill=0.001, disk=0.05),
     Options(cells=700, context=600, sequences=4, answer=60, cores=2, disk=0.5),
 )

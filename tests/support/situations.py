@@ -39,7 +39,7 @@ PLACES = {
         Job("say", "x"), Options(), lambda p, row: row["stat"] == "R" and p.stream is not None and p.stream.goal != "",
         policy="fcfs", batch=1,
     ),
-    "prefill": Place(Job("say", LONG), Options(prefill=1.0), lambda _, row: 0 < row["tokens_in"] < len(LONG)),
+    "prefill": Place(Job("say", LONG), Options(prefill=1.0, lone=1), lambda _, row: 0 < row["tokens_in"] < len(LONG)),
     "generating": Place(Job("say", "x"), Options(answer=60), lambda _, row: row["tokens_out"] == 5),
     "input": Place(Job("each", given=b"one\ntwo\n"), Options(), _waits("input"), give=False),
     "pipe": Place(Job("say", "x"), Options(answer=600), _waits("pipe"), reading=False),
