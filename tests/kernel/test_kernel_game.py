@@ -15,7 +15,6 @@ REMEMBERED = (
     819086,  # one waited for swap memory that another had, and this one for the first one's claim on cells
     974046,  # who waited for cells of its limit had a seat taken for it, again and again
     974096,  # the same where goals decide
-    97006,  # a child wanted the image of a parent that a new engine was just being told of
 )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import Options
+from llmsh.kernel import inheritance
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
 
@@ -63,3 +64,20 @@ def test_of_a_process_in_the_swap_file_that_ends_the_child_computes() -> None:
     client.post("kill", pid=parent, sig=sig.KILL)
     finish(client, [child])
     assert client.ends[child]["status"] == 0
+
+
+@pytest.mark.parametrize("op", [0, 1])
+def test_nothing_is_fetched_of_a_parent_with_an_operation_under_way(op: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new engine may just be told of it: a transfer would come before that."""
+    m, client, parent = filed()
+    m.go(2)
+    host, of = m.kernel.hosts["fake"], m.kernel.table
+    given, child = of.get(parent).stream, of.get(fork(client, parent)).stream
+    assert given is not None
+    assert child is not None
+    fetched: list[object] = []
+    monkeypatch.setattr(host.swap, "fetch", fetched.append)
+    child.parent = given
+    given.op = op
+    assert inheritance.waits(host.cores[given.core].sharing, child)
+    assert fetched == ([] if op else [given])

@@ -36,7 +36,7 @@ def machine(draw: random.Random) -> Machine:
         save=draw.choice([1.0, 5.0]),
         prefill=draw.choice([0.2, 1.0]),
         weights=1000,
-        lone=draw.choice([0, 1]),
+        lone=int(cells in (300, 1000)),  # drawn, it would make other games of those that are remembered
     )
     size = (options.weights + cells * options.cores) * 1024
     settings = Settings(
