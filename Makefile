@@ -8,7 +8,7 @@ export PYTHON
 BIN := .venv/bin
 RUN := .venv/.run-stamp
 DEV := .venv/.dev-stamp
-MODEL := .venv/.model-stamp
+PULLED := .venv/.model-stamp
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -17,7 +17,7 @@ demo: $(RUN)  ## sets all up, then shows the main job on real text
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: SEED := $(or $(SEED),1)
-test: $(DEV) $(MODEL)  ## sets all up, then runs the tests; SEED=n for other random numbers
+test: $(DEV) $(PULLED)  ## sets all up, then runs the tests; SEED=n for other random numbers
 	@LLMSH_SEED=$(SEED) $(BIN)/python -m pytest -n auto --dist loadfile --hypothesis-seed=$(SEED) $(ARGS)
 
 check: lint types layers test  ## lint, types, layers, tests
@@ -33,14 +33,14 @@ layers: $(DEV)  ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
 soak: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
-soak: $(DEV) $(MODEL)  ## long campaigns with a seed, which is printed; SEED=n repeats one
+soak: $(DEV) $(PULLED)  ## long campaigns with a seed, which is printed; SEED=n repeats one
 	@echo "soak: seed $(SEED)"
 	@LLMSH_SEED=$(SEED) $(BIN)/python -m pytest -m soak --timeout=0 --hypothesis-seed=$(SEED) $(ARGS)
 
-bench: $(DEV) $(MODEL)  ## measures one pair of each row in 20 minutes: table, JSON, chart; MODEL= any GGUF
+bench: $(DEV) $(PULLED)  ## measures one pair of each row in 20 minutes: table, JSON, chart; MODEL= any GGUF
 	@$(BIN)/python -m bench --short --within 20 $(ARGS)
 
-bench-full: $(DEV) $(MODEL)  ## measures all rows, up to 3 hours; taken up again where it was interrupted
+bench-full: $(DEV) $(PULLED)  ## measures all rows, up to 3 hours; taken up again where it was interrupted
 	@$(BIN)/python -m bench --resume --json build/bench-full.json $(ARGS)
 
 build: $(RUN)  ## sdist, and the wheel from it, in dist/
@@ -63,6 +63,6 @@ $(RUN): requirements.lock requirements-build.lock pyproject.toml tools/setup.sh 
 $(DEV): $(RUN) requirements-dev.lock
 	@sh tools/setup.sh dev
 
-$(MODEL): $(RUN)
+$(PULLED): $(RUN)
 	@$(BIN)/llmsh model pull smollm2
 	@touch $@
