@@ -22,10 +22,6 @@ COMMAND = Command(
 )
 
 _USUAL = ("name", "kind", "model", "pid", "state", "threads", "cores", "cells", "cells_used")
-
-
-_BATCHES = (1, 2, 4, 8, 16, 32)
-_CHUNKS = (32, 64, 128, 256, 512)
 _SLOWER = 1.05
 
 
@@ -37,22 +33,41 @@ def _columns(text: str) -> list[str]:
     return names
 
 
-def _rate(points: list[dict[str, Any]], size: int, key: str) -> str:
+def _size(point: dict[str, Any], key: str) -> int:
+    """What all cores compute at once: sequences, or tokens of input."""
+    return int(point["cores"] * point[key])
+
+
+def _speed(point: dict[str, Any], key: str) -> str:
     """Tokens a second of all cores, as things are now; ~ where steps take longer than was measured, ? where
     the machine was disturbed then."""
+    speed = _size(point, key) * 1000 / (point["ms"] * point["factor"])
+    return f"{speed:.3g}" + ("~" if point["factor"] >= _SLOWER else "?" if point["doubtful"] else "")
+
+
+def _speeds(points: list[dict[str, Any]], key: str, chosen: tuple[int, int] | None) -> list[str]:
+    """A line for each split of the machine, a column for each size; the split in use has a `*`."""
+    sizes = sorted({_size(point, key) for point in points})
+    rows: dict[tuple[int, int], dict[int, str]] = {}
     for point in points:
-        if point[key] == size and (key == "tokens") == (point["tokens"] > 1):
-            speed = point["cores"] * size * 1000 / (point["ms"] * point["factor"])
-            return f"{speed:.3g}" + ("~" if point["factor"] >= _SLOWER else "?" if point["doubtful"] else "")
-    return "-"
+        rows.setdefault((point["cores"], point["threads"]), {})[_size(point, key)] = _speed(point, key)
+    lines = [
+        [f"{'*' if split == chosen else ' '}{split[0]}", str(split[1]), *(row.get(size, "-") for size in sizes)]
+        for split, row in sorted(rows.items())
+    ]
+    names = ("cores", "threads", *map(str, sizes))
+    return table.lines([table.Column(name, True, 5) for name in names], lines, width=term.columns())
 
 
-def _split(points: list[dict[str, Any]], chosen: dict[str, int] | None) -> list[str]:
-    """The line of one split of the machine: how it generates, how it computes input."""
-    cores, threads = points[0]["cores"], points[0]["threads"]
-    mark = "*" if chosen and (chosen["cores"], chosen["threads"]) == (cores, threads) else " "
-    made = [_rate(points, size, "batch") for size in _BATCHES]
-    return [f"{mark}{cores}", str(threads), *made, *(_rate(points, size, "tokens") for size in _CHUNKS)]
+def _tables(rates: dict[str, Any], chosen: dict[str, int] | None) -> list[str]:
+    """What was measured, of steps that generate and of those that compute input."""
+    generate = [point for point in rates["points"] if point["tokens"] == 1]
+    read = [point for point in rates["points"] if point["tokens"] > 1]
+    here, there = ((chosen["cores"], chosen[key]) if chosen else None for key in ("threads", "threads_batch"))
+    out = ["tokens a second of all cores, by how many generate at once (~ slower by now):"]
+    out += _speeds(generate, "batch", here)
+    out.append(f"and of input, by the tokens that are read at once; one costs {rates['input_cost']:.2f} generated:")
+    return out + _speeds(read, "tokens", there)
 
 
 def _back(restore: dict[str, Any]) -> str:
@@ -73,8 +88,9 @@ def _long(row: dict[str, Any]) -> list[str]:
     out = [f"{row['name']}: {rates['cpus']} CPUs, {rates['measured']} of {rates['wanted']} points {done}{age}"]
     if chosen:
         out.append(
-            f"chosen: {chosen['cores']} cores of {chosen['threads']} threads ({chosen['threads_batch']} for input), "
-            f"{chosen['seats']} sequences a step; changed {rates['changes']} times"
+            f"chosen for {rates['runnable']} that can run: cores {chosen['cores']}, threads of each "
+            f"{chosen['threads']} ({chosen['threads_batch']} for input), sequences a step {chosen['seats']}; "
+            f"changes {rates['changes']}"
         )
     out.append(_back(rates["restore"]))
     if rates["rent"] is not None:
@@ -85,15 +101,8 @@ def _long(row: dict[str, Any]) -> list[str]:
     ]
     if row["cores"] > 1:
         out.append(f"processes went from one core to another {row['moves']} times")
-    splits = sorted({(point["cores"], point["threads"]) for point in rates["points"]})
-    if splits:
-        out.append(f"input costs {rates['input_cost']:.2f} of a token; tokens a second of all cores, ~ slower by now:")
-        lines = [
-            _split([each for each in rates["points"] if (each["cores"], each["threads"]) == split], chosen)
-            for split in splits
-        ]
-        names = ("cores", "threads", *map(str, _BATCHES), *(f"in{size}" for size in _CHUNKS))
-        out += table.lines([table.Column(name, True, 5) for name in names], lines, width=term.columns())
+    if rates["points"]:
+        out += _tables(rates, chosen)
     return out
 
 

@@ -66,6 +66,7 @@ RATES: dict[str, str] = {
     "rent": "milliseconds that a cell adds to a step of one token, whoever has it, null before it was measured",
     "changes": "how often another configuration was chosen",
     "chosen": "cores, threads, threads_batch and seats (sequences a step) in use, null before any was chosen",
+    "runnable": "how many could run when that was last looked at, 0 before any could",
     "restore": "compute_ms and copy_ms (a token), write_ms and read_ms (a MiB of the swap file), null if not measured",
     "points": "cores at once, threads of each, batch (sequences), tokens of each, ms, factor slower by now, doubtful",
 }

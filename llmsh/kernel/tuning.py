@@ -74,6 +74,8 @@ class Tuning:
         self.configuration: Configuration | None = None
         self.changes = 0
         """How often another configuration was chosen."""
+        self._chosen_for = 0
+        """How many could run when the choice was last looked at and anybody could."""
         self._model = model
         self._shelf = shelf
         self._peers = peers
@@ -272,6 +274,7 @@ class Tuning:
         self._reviewed, self._runnable, self._fronts = now, runnable, front
         if not runnable:
             return
+        self._chosen_for = runnable
         found = better(self.rates, self.limits, self.configuration, runnable, now, self._least(runnable), front)
         old = self.configuration
         self._wins = self._wins + 1 if found is not None and same else 0
@@ -311,6 +314,7 @@ class Tuning:
             "rent": self.rates.rent,
             "changes": self.changes,
             "chosen": self.configuration._asdict() if self.configuration is not None else None,
+            "runnable": self._chosen_for if self.configuration is not None else 0,
             "points": [
                 point._asdict()
                 | {"ms": round(ms, 3), "factor": round(self.rates.factor(point, now), 3)}
