@@ -137,11 +137,12 @@ class Placed(_Record, frozen=True):
 
 class Generated(_Record, frozen=True):
     """An answer ended. why: eos, stop, limit (max_tokens), full (context), grammar, int (the user
-    interrupted it; only programs that catch INT see this)."""
+    interrupted it; only programs that catch INT see this). cause: what was full, where it was not the context."""
 
     why: str
     text: bytes
     tokens: int
+    cause: str = ""
 
 
 class Scored(_Record, frozen=True):

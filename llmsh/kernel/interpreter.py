@@ -292,7 +292,7 @@ class Interpreter:
             why = "int" if self.process.pending else "limit" if bounds[0] > 0 else "full"
             self.process.pending = frozenset()
             self.process.waiting = None
-            self.process.event = Generated(why, b"", 0)
+            self.process.event = Generated(why, b"", 0, self._cause(why))
             return True
         self.stream.answer = Answer(length, length + min(bounds), effect.sampling)
         self.stream.sink = file.pipe if file is not None else None
@@ -363,7 +363,10 @@ class Interpreter:
             why = "full"
         wanted = min(filter(None, (effect.max_tokens, self.process.limits.answer)), default=1 << 30)
         self.progress.cut = self.progress.cut or (why == "limit" and self.progress.made < wanted)
-        self.answer(Generated(why, bytes(self.progress.captured), self.progress.made))
+        self.answer(Generated(why, bytes(self.progress.captured), self.progress.made, self._cause(why)))
+
+    def _cause(self, why: str) -> str:
+        return self.kernel.quotas.cause(self.process) if why == "full" else ""
 
     def scored(self, scores: list[float]) -> None:
         """See stream.Client."""

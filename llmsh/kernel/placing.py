@@ -58,8 +58,8 @@ class Placing:
 
     def _too_long(self, length: int, context: int) -> Refused:
         """A limit of cells is in the way, or the context, the model's or the process's own."""
-        if context < self.interpreter.kernel.own_context(self.interpreter.process):
-            return Refused("ENOMEM", f"input of {length} tokens, its group may have {context} cells")
+        if cause := self.interpreter.kernel.quotas.cause(self.interpreter.process):
+            return Refused("ENOMEM", f"input of {length} tokens, {cause}")
         return Refused("E2BIG", f"input of {length} tokens, context of {context}")
 
     def _late(self) -> str:

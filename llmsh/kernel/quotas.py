@@ -29,6 +29,14 @@ class Quotas:
         """The most cells that it could ever have; 0: no limit."""
         return min((quota.cells for quota in self._all(process)), default=0)
 
+    def cause(self, process: Process) -> str:
+        """What is full before its context is, in words; empty when nothing is."""
+        found = [(quota.cells, kind) for kind in (GROUP, SESSION) if (quota := self.of(kind, process)) is not None]
+        cells, kind = min(found, default=(0, ""))
+        if not cells or cells > self._kernel.own_context(process):
+            return ""
+        return f"its {kind} may have {cells} cells: ENOMEM"
+
     def set(self, kind: str, process: Process, cells: int) -> None:
         """Limit its group or its session to so many cells, 0 for no limit. Who alone has more already ends."""
         self._prune()
@@ -60,7 +68,7 @@ class Quotas:
         bound = self.bound(process)
         more = sum(map(len, stream.labels)) if stream.goal == SCORE else 1
         if bound and len(stream) + more > bound:
-            self._kernel.leave(process, 1, f"context of {len(stream)} tokens, its group may have {bound} cells: ENOMEM")
+            self._kernel.leave(process, 1, f"context of {len(stream)} tokens, {self.cause(process)}")
         elif bound and stream.answer is not None:
             stream.answer.end = min(stream.answer.end, bound)
 

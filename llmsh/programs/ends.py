@@ -52,8 +52,11 @@ def unclean(image: Image, before: bool, now: bool) -> list[Effect]:
 
 
 def full(image: Image, placed: int, event: Generated) -> str:
-    """What to say when an answer met the end of the context."""
-    return f"answer cut: {placed} tokens of input and {event.tokens} of answer fill the context of {image.context}"
+    """What to say when an answer met the end of the context, or a limit of cells."""
+    sizes = f"{placed} tokens of input and {event.tokens} of answer"
+    if event.cause:
+        return f"answer cut: {sizes}, {event.cause}"
+    return f"answer cut: {sizes} fill the context of {image.context}"
 
 
 def unexpected(state: object, event: Event) -> TypeError:

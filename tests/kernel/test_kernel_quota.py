@@ -116,6 +116,20 @@ def test_an_answer_that_fills_the_limit_ends_like_one_that_fills_the_context() -
     finish(full, [same])
     assert client.ends[pid]["status"] == full.ends[same]["status"]
     assert client.out[pid] == full.out[same]
+    cut = f"ask: answer cut: 318 tokens of input and {LIMIT - 318} of answer"
+    assert client.err[pid] == f"{cut}, its group may have {LIMIT} cells: ENOMEM\n".encode()
+    assert full.err[same] == f"{cut} fill the context of {LIMIT}\n".encode()
+
+
+def test_whose_limit_was_full_is_said() -> None:
+    m = machine()
+    client = m.client()
+    pid = members(client, 1, 100, limit=2000, max_tokens=1000)[0]
+    m.clock.run_until(lambda: client.row(pid)["tokens_out"] > 3)
+    client.call("limit", pid=pid, session=LIMIT)
+    finish(client, [pid])
+    assert client.ends[pid]["status"] == 1
+    assert client.err[pid].endswith(f", its session may have {LIMIT} cells: ENOMEM\n".encode())
 
 
 def test_a_limit_that_comes_later_ends_only_who_is_too_large_for_it() -> None:
