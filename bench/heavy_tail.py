@@ -1,9 +1,10 @@
 """A heavy-tailed mix at 0.9 of llama-server's capacity: mean completion, and the 99th percentile of the short.
 
 Lengths are of the Azure traces (lengths.py says how scaled); times between arrivals are exponential, so
-arrivals are open and Poisson. Capacity is what llama-server with 4 slots completes a second when all of the
-mix is there at once. Each pair has a seed of its own; both sides get the same requests at the same times,
-on all of the machine's cores. Short is the half of the requests with the fewest tokens.
+arrivals are open and Poisson. Capacity is what llama-server with 4 slots completes a second when as many
+of the same lengths are there at once, measured before each pair: a machine that others share is not as fast now as it was, and near
+capacity a little more or less is most of the queue. Each pair has a seed of its own; both sides get the same requests
+at the same times, on all of the machine's cores. Short is the half of the requests with the fewest tokens.
 """
 
 import os
@@ -25,12 +26,14 @@ SHORT_COUNT, COUNT = 40, 200
 PAIRS = 3
 SLOTS = 4
 LOAD = 0.9
+OTHERS = 1000
+"""Added to a seed: texts that the server has not in its cache when the pair comes."""
 MEAN, SHORT_P99 = 2.0, 10.0
 
 
-def requests(count: int, rate: float, seed: int, density: float = 1.0) -> list[Arrival]:
-    """The mix; a rate of 0 is all at once."""
-    draw = random.Random(seed)
+def requests(count: int, rate: float, seed: int, density: float = 1.0, words: int | None = None) -> list[Arrival]:
+    """The mix; a rate of 0 is all at once. `words`: the seed of times and texts, where that is another."""
+    draw = random.Random(seed if words is None else words)
     times = arrivals.poisson(rate, count, draw) if rate else [0.0] * count
     mix = lengths.mix(count, seed)
     return [
@@ -38,9 +41,9 @@ def requests(count: int, rate: float, seed: int, density: float = 1.0) -> list[A
     ]
 
 
-def capacity(server: LlamaServer, count: int, density: float) -> float:
-    """Requests a second that the server completes when it is never idle."""
-    done = arrivals.theirs(server, requests(count, 0.0, 0, density))
+def capacity(server: LlamaServer, count: int, seed: int, density: float) -> float:
+    """Requests a second of such lengths that the server completes when it is never idle."""
+    done = arrivals.theirs(server, requests(count, 0.0, seed, density, words=OTHERS + seed))
     return sum(each.whole for each in done) / (max(each.ended for each in done) - min(each.began for each in done))
 
 
@@ -73,10 +76,12 @@ def rows(place: Place) -> Iterator[Row]:
         arrivals.ours(jobs, requests(SLOTS, 0.0, 0))
         arrivals.theirs(server, requests(SLOTS, 0.0, 0))
         words = density(conn)
-        most = capacity(server, count, words)
+        most: list[float] = []
 
         def play(number: int) -> list[Arrival]:
-            return requests(count, LOAD * most, number + 1, words)
+            if number == len(most):
+                most.append(capacity(server, count, number + 1, words))
+            return requests(count, LOAD * most[number], number + 1, words)
 
         found = alternate(
             place.count(PAIRS),
