@@ -77,7 +77,7 @@ def record(kernel: "Kernel") -> dict[str, Any]:
         "up_ms": round((kernel.clock.now() - kernel.began) * 1000),
         "runnable": states.count(RUN),
         "blocked": states.count(DISK),
-        "swap": sum(stream.image for host in hosts for stream in host.members),
+        "swap": sum(host.saved for host in hosts),
         "used": used,
         "free": total - used,
         "highest": sum(core["highest"] for core in cores),

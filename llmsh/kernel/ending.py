@@ -121,3 +121,4 @@ def reap(kernel: "Kernel", process: Process) -> None:
     if process.owner is not None:
         process.owner.pids.discard(process.pid)
     kernel.table.remove(process)
+    kernel.quotas.left(process.pgid, process.sid)

@@ -60,13 +60,11 @@ def run(kernel: "Kernel", call: Trap) -> None:
     goal = kernel.goals.state(process, params, host, kernel.clock.now())
     open_ends(kernel, call, process, opened)
     kernel.table.add(process)
-    if params.limits.group:
-        kernel.quotas.set(GROUP, process, params.limits.group)
     if goal is not None:
         kernel.goals.add(process, goal, host, kernel.clock.now())
     task = Task(process.pid, str(process.sid), process.nice)
     interpreter = Interpreter(kernel, process, Stream(process.pid, task, params.deterministic, unit.key))
-    kernel.ledger.started(process, partial(journaled, kernel, call, process, interpreter))
+    kernel.ledger.started(process, partial(journaled, kernel, call, process, interpreter, params.limits.group))
 
 
 def room(kernel: "Kernel", sid: int) -> None:
@@ -203,8 +201,10 @@ def _unwritten(kernel: "Kernel", process: Process, error: Error) -> None:
 # The beginning.
 
 
-def journaled(kernel: "Kernel", call: Trap, process: Process, interpreter: Interpreter, error: Error | None) -> None:
-    """The journal has the process, or refuses it."""
+def journaled(
+    kernel: "Kernel", call: Trap, process: Process, interpreter: Interpreter, cells: int, error: Error | None
+) -> None:
+    """The journal has the process, or refuses it. `cells`: the limit of its group, if that has none yet; 0 for none."""
     host = None
     if error is None and process.alive:
         try:
@@ -220,6 +220,8 @@ def journaled(kernel: "Kernel", call: Trap, process: Process, interpreter: Inter
         call.ok({"pid": process.pid, "pgid": process.pgid})
         call.caller.event({"ev": "exit", **ending.status_of(process)})
     else:
+        if cells and kernel.quotas.of(GROUP, process) is None:
+            kernel.quotas.set(GROUP, process, cells)
         _born(kernel, call, process, host, interpreter)
 
 
@@ -297,6 +299,7 @@ def _undo(kernel: "Kernel", process: Process) -> None:
     if process.alive:
         process.move(ZOMBIE)
         kernel.table.remove(process)
+        kernel.quotas.left(process.pgid, process.sid)
         for call, _ in process.waiters:
             call.fail(Error("ECHILD", f"{process.pid}: it could not be started"))
 

@@ -2,8 +2,8 @@
 
 A program's state is a record and its context a log, so a process can be forked whatever it does just now: what
 it waits in, the child waits in, and what the engine's control thread is at for it is asked again for the child.
-A deadline is a moment, and the child's too; limits are inherited, and what they count of tokens and output goes on,
-but time is counted anew, as fork(2) does for RLIMIT_CPU and alarm(2).
+A deadline is a moment, and the child's too; limits are inherited, that of the group by a group of the child's own, and
+what they count of tokens and output goes on, but time is counted anew, as fork(2) does for RLIMIT_CPU and alarm(2).
 Source: fork(2), and vfork's older sibling in Ritchie & Thompson, CACM 17(7), 1974.
 """
 
@@ -19,6 +19,7 @@ from llmsh.kernel import exec as execution
 from llmsh.kernel.caller import Trap
 from llmsh.kernel.interpreter import Interpreter
 from llmsh.kernel.proc import Process
+from llmsh.kernel.quotas import GROUP
 from llmsh.kernel.sched import Task
 from llmsh.kernel.stream import GENERATE, Answer, Stream
 
@@ -50,7 +51,9 @@ def fork(kernel: "Kernel", call: Trap) -> None:
     copy.parent = stream
     kernel.table.add(child)
     kernel.goals.fork(parent, child, host, kernel.clock.now())
-    kernel.ledger.started(child, partial(execution.journaled, kernel, call, child, interpreter))
+    limit = kernel.quotas.of(GROUP, parent)
+    cells = limit.cells if limit is not None and child.pgid == child.pid else 0
+    kernel.ledger.started(child, partial(execution.journaled, kernel, call, child, interpreter, cells))
 
 
 def _process(kernel: "Kernel", call: Trap, parent: Process) -> Process:
@@ -106,6 +109,6 @@ def _answer(answer: Answer | None, seed: int) -> Answer | None:
     if answer is None:
         return None
     sampling = answer.sampling if seed == SAME else msgspec.structs.replace(answer.sampling, seed=seed)
-    copy = Answer(answer.at, answer.end, sampling)
+    copy = Answer(answer.at, answer.most, sampling)
     copy.data, copy.taken, copy.safe = bytearray(answer.data), answer.taken, answer.safe
     return copy

@@ -145,7 +145,7 @@ class Goals:
         before = sum(job.work for job in jobs[:-1] if job.due <= jobs[late].due) * rate
         whose = "before it" if late == len(others) else "due by a deadline that it would break"
         behind = f" behind {min(front):.0f} of the foreground" if min(front) else ""
-        on = f" on {cores} cores" if cores > 1 else ""
+        on = f" on each of {cores} cores" if cores > 1 else ""
         return (
             f"{goal.work:.0f} tokens of work and {before:.0f} {whose}{behind}, at {rate:.1f} a second{on}, "
             f"take {end - now:.1f} s"

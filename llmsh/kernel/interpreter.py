@@ -258,7 +258,9 @@ class Interpreter:
         refusal = self._refusal(reply)
         room = self.kernel.context_of(self.process) - len(self.stream)
         if refusal is None and sum(map(len, reply.tokens)) > room:
-            refusal = Refused("E2BIG", f"labels of {sum(map(len, reply.tokens))} tokens, room for {room}")
+            cause = self._cause("full")
+            sizes = f"labels of {sum(map(len, reply.tokens))} tokens, room for {room}"
+            refusal = Refused("ENOMEM", f"{sizes}, {cause}") if cause else Refused("E2BIG", sizes)
         if refusal is not None:
             self.answer(refusal)
             return
@@ -283,18 +285,20 @@ class Interpreter:
         self.progress.captured.clear()
         self.progress.made = 0
         length, limits = len(self.stream), self.process.limits
-        bounds = [self.kernel.context_of(self.process) - length, effect.max_tokens or 1 << 30]
+        room = self.kernel.context_of(self.process) - length
+        bounds = [self.kernel.own_context(self.process) - length, effect.max_tokens or 1 << 30]
         if limits.answer:
             bounds.append(limits.answer)
         if limits.tokens:
             bounds.append(limits.tokens - self.process.tokens_out)
-        if min(bounds) <= 0 or self.process.pending:
-            why = "int" if self.process.pending else "limit" if bounds[0] > 0 else "full"
+        if min(room, *bounds) <= 0 or self.process.pending:
+            why = "int" if self.process.pending else "limit" if room > 0 else "full"
             self.process.pending = frozenset()
             self.process.waiting = None
             self.process.event = Generated(why, b"", 0, self._cause(why))
             return True
-        self.stream.answer = Answer(length, length + min(bounds), effect.sampling)
+        answer = self.stream.answer = Answer(length, length + min(bounds), effect.sampling)
+        answer.end = min(answer.most, length + room)
         self.stream.sink = file.pipe if file is not None else None
         self.stream.goal = GENERATE
         self.wake()

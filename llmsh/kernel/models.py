@@ -127,8 +127,12 @@ class Models:
     def admit(self, host: Resident) -> None:
         """Raises Error ENOMEM for a model that would not fit if it were alone."""
         host.size = max(host.size, self._sizes.get(host.name, 0))
-        if 0 < self.limit < host.size:
+        if self.exceeds(host):
             raise Error("ENOMEM", f"{host.name}: {self._excess(host)}")
+
+    def exceeds(self, host: Resident) -> bool:
+        """Whether it is too large for all there is."""
+        return 0 < self.limit < host.size
 
     def _excess(self, host: Resident) -> str:
         return f"needs {host.size} bytes, all models together may have {self.limit}"
@@ -145,7 +149,7 @@ class Models:
         """It is there, and its size is known. Who has nothing to do makes room if it is larger than was known;
         if it is too large for all there is, it goes."""
         self._sizes[host.name] = host.size
-        if 0 < self.limit < host.size:
+        if self.exceeds(host):
             host.refuse(self._excess(host))
         elif 0 < self.limit < self.used:
             self._shrink(host)

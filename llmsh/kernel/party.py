@@ -147,6 +147,12 @@ class Party:
         return self.facts.cells * self.facts.cores + self.exact if self.ready else 0
 
     @property
+    def saved(self) -> int:
+        """Cells' worth of images outside the caches, of processes and of what is kept for who comes."""
+        kept = sum(keeper.image for core in self.cores.values() for keeper in core.sharing.keepers)
+        return sum(stream.image for stream in self.members) + kept
+
+    @property
     def exact(self) -> int:
         """Cells of the core EXACT. The engine makes it for its first sequence and gives it up with the last, so they
         are none of the machine's before and after."""

@@ -39,11 +39,13 @@ class Placing:
             return
         tokens = reply.tokens[0]
         context = self.interpreter.kernel.context_of(process)
-        if len(tokens) + max(1, self.effect.reserve) > context:
+        # The program has reckoned with its own context: a limit of cells may be less.
+        kept = max(1, min(self.effect.reserve, context // 2))
+        if len(tokens) + kept > context:
             if self.effect.shift and self._drop_oldest():
                 self.render()
                 return
-            self.interpreter.answer(self._too_long(len(tokens), context))
+            self.interpreter.answer(self._too_long(len(tokens), context, kept))
             return
         if not tokens:
             self.interpreter.answer(Refused("EINVAL", "the prompt is empty"))
@@ -56,11 +58,12 @@ class Placing:
         dropped = len(self.effect.pieces) - len(self.pieces)
         self.interpreter.answer(Placed(len(tokens), context - len(tokens), dropped))
 
-    def _too_long(self, length: int, context: int) -> Refused:
+    def _too_long(self, length: int, context: int, kept: int) -> Refused:
         """A limit of cells is in the way, or the context, the model's or the process's own."""
+        size = f"input of {length} tokens" + (f" and {kept} for an answer" if length <= context else "")
         if cause := self.interpreter.kernel.quotas.cause(self.interpreter.process):
-            return Refused("ENOMEM", f"input of {length} tokens, {cause}")
-        return Refused("E2BIG", f"input of {length} tokens, context of {context}")
+            return Refused("ENOMEM", f"{size}, {cause}")
+        return Refused("E2BIG", f"{size}, context of {context}")
 
     def _late(self) -> str:
         """Why its goal is given up, now that it is known how much there is to read."""

@@ -15,7 +15,7 @@ Key = tuple[str, int]
 
 
 class Quotas:
-    """The limits that are set; a group's goes with its last process."""
+    """The limits that are set; each goes with the last process of its group or session."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
@@ -39,7 +39,6 @@ class Quotas:
 
     def set(self, kind: str, process: Process, cells: int) -> None:
         """Limit its group or its session to so many cells, 0 for no limit. Who alone has more already ends."""
-        self._prune()
         key = _key(kind, process)
         quota = self._set.pop(key, None)
         if cells:
@@ -66,11 +65,19 @@ class Quotas:
             for quota in quotas:
                 quota.enter(process.host.core(stream), stream)
         bound = self.bound(process)
-        more = sum(map(len, stream.labels)) if stream.goal == SCORE else 1
-        if bound and len(stream) + more > bound:
-            self._kernel.leave(process, 1, f"context of {len(stream)} tokens, {self.cause(process)}")
-        elif bound and stream.answer is not None:
-            stream.answer.end = min(stream.answer.end, bound)
+        labels = sum(map(len, stream.labels)) if stream.goal == SCORE else 0
+        if bound and len(stream) + (labels or 1) > bound:
+            more = f" and labels of {labels}" if labels else ""
+            self._kernel.leave(process, 1, f"context of {len(stream)} tokens{more}, {self.cause(process)}")
+        elif stream.answer is not None:
+            stream.answer.end = min(stream.answer.most, bound or stream.answer.most)
+
+    def left(self, pgid: int, sid: int) -> None:
+        """A process is no more of this group, or of this session."""
+        if not self._kernel.table.has_group(pgid):
+            self._set.pop((GROUP, pgid), None)
+        if not self._kernel.table.in_session(sid):
+            self._set.pop((SESSION, sid), None)
 
     def check(self) -> list[str]:
         """Faults in the books of all limits."""
@@ -83,12 +90,6 @@ class Quotas:
     def _all(self, process: Process) -> Iterator[Quota]:
         found = (self.of(kind, process) for kind in (GROUP, SESSION))
         return (quota for quota in found if quota is not None)
-
-    def _prune(self) -> None:
-        table = self._kernel.table
-        for kind, ident in list(self._set):
-            if not (table.has_group(ident) if kind == GROUP else table.in_session(ident)):
-                del self._set[kind, ident]
 
 
 def _key(kind: str, process: Process) -> Key:

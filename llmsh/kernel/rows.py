@@ -98,6 +98,7 @@ def init(kernel: "Kernel") -> dict[str, Any]:
 def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
     """One row of lsdev."""
     facts, cores = host.facts, host.cores.values()
+    at_work = host.tuning.configuration or facts
     used = sum(core.cells.used for core in cores)
     return {
         "name": host.device.name,
@@ -106,8 +107,8 @@ def device(kernel: "Kernel", model: str, host: Host) -> dict[str, Any]:
         "pid": host.device.pid,
         "state": "waiting" if kernel.models.waits(host) else host.state,
         "incarnation": host.incarnation,
-        "threads": facts.threads,
-        "threads_batch": facts.threads_batch,
+        "threads": at_work.threads,
+        "threads_batch": at_work.threads_batch,
         "cores": facts.cores,
         "cells": facts.cells * facts.cores + host.exact,
         "cells_used": used,
@@ -126,7 +127,6 @@ def memory(model: str, host: Host) -> dict[str, Any]:
     """One row of free: cells, then bytes."""
     used = sum(core.cells.used for core in host.cores.values())
     sharing = [core.sharing for core in host.cores.values()]
-    kept = sum(keeper.image for each in sharing for keeper in each.keepers)
     total = host.capacity
     counts = {
         "total": total,
@@ -134,7 +134,7 @@ def memory(model: str, host: Host) -> dict[str, Any]:
         "free": total - used,
         "shared": sum(each.shared for each in sharing),
         "cached": sum(each.cached for each in sharing),
-        "swap": sum(stream.image for stream in host.members) + kept,
+        "swap": host.saved,
     }
     return {
         "name": host.device.name,

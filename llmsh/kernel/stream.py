@@ -57,12 +57,12 @@ class Client(Protocol):
 class Answer:
     """An answer being generated: where it starts, how far it may go, what of it is out."""
 
-    __slots__ = ("at", "data", "end", "safe", "sampling", "sent", "taken")
+    __slots__ = ("at", "data", "end", "most", "safe", "sampling", "sent", "taken")
 
     def __init__(self, at: int, end: int, sampling: Sampling) -> None:
         self.at = at
-        self.end = end
-        """Length of the log at which it must end."""
+        self.end = self.most = end
+        """Length of the log at which it must end: now, and where no limit of cells is in the way."""
         self.sampling = sampling
         self.data = bytearray()
         self.taken = 0

@@ -105,7 +105,8 @@ def sys_load(kernel: "Kernel", call: Trap) -> None:
 
 def _loaded(call: Trap, model: str, host: Host) -> None:
     if host.failure:
-        call.fail(Error("ENOEXEC", f"{model}: {host.failure}"))
+        code = "ENOMEM" if host.memory.exceeds(host) else "ENOEXEC"
+        call.fail(Error(code, f"{model}: {host.failure}"))
     else:
         call.ok({"name": model})
 

@@ -178,7 +178,9 @@ def sys_setpgid(kernel: "Kernel", call: Trap) -> None:
             raise Error("ESRCH", f"{pgid}: no such process group")
         if any(member.sid != process.sid for member in kernel.table.group(pgid)):
             raise Error("EPERM", f"{pgid}: that group is in another session")
+    old = process.pgid
     kernel.table.set_group(process, pgid)
+    kernel.quotas.left(old, process.sid)
     kernel.quotas.join(process)
     call.ok({"pgid": pgid})
 

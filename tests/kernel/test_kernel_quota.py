@@ -206,8 +206,7 @@ def test_an_engine_that_dies_and_members_that_are_killed_leave_nothing(seconds: 
     assert [client.ends[pid]["status"] for pid in pids] == [0, 0, 0, 0, 0, 137]
     for pid in pids:
         client.call("wait", pid=pid)
-    m.kernel.quotas.set("session", Process(1, 1, 1, 1, "x"), 0)
-    assert not m.kernel.quotas._set
+    assert not m.kernel.quotas._set, "it goes with the last of the group"
     with pytest.raises(Error, match="no such process"):
         client.call("limit", pid=pids[0])
 
@@ -315,3 +314,64 @@ def test_those_who_wait_for_scores_do_not_push_each_other_out(policy: str) -> No
     pids = [first, *(client.run("sort", chr(98 + n) * 200, pgid=first) for n in range(3))]
     finish(client, pids)
     assert {client.ends[pid]["status"] for pid in pids} == {0}
+
+
+def test_an_answer_goes_on_to_its_end_when_the_limit_in_its_way_has_gone() -> None:
+    m = machine()
+    client = m.client()
+    alone = members(client, 1, 100, limit=2000, max_tokens=400)[0]
+    cut = members(client, 1, 100, limit=300, max_tokens=400)[0]
+    m.clock.run_until(lambda: min(client.row(pid)["tokens_out"] for pid in (alone, cut)) > 3)
+    client.call("limit", pid=cut, group=0)
+    client.call("limit", pid=alone, group=300)
+    client.call("limit", pid=alone, group=2000)
+    finish(client, [alone, cut])
+    assert [client.ends[pid]["status"] for pid in (alone, cut)] == [0, 0]
+    assert not client.err
+    assert client.out[alone] == client.out[cut]
+
+
+def test_a_child_in_a_group_of_its_own_has_the_limit_that_its_parent_has() -> None:
+    m = machine()
+    client = m.client()
+    parent = members(client, 1, 100, limit=300, max_tokens=400)[0]
+    m.clock.run_until(lambda: client.row(parent)["tokens_out"] > 3)
+    child = client.call("fork", pid=parent, stdin="null")["pid"]
+    assert client.call("limit", pid=child)["group"] == 300
+    client.call("limit", pid=parent, group=0)
+    finish(client, [parent, child])
+    assert [client.ends[pid]["status"] for pid in (parent, child)] == [0, 1]
+    assert client.err[child].endswith(b"its group may have 300 cells: ENOMEM\n")
+
+
+def test_who_joins_a_group_leaves_its_limit_as_it_is() -> None:
+    m = machine()
+    client = m.client()
+    first = members(client, 1, 50, limit=400, max_tokens=1000)[0]
+    client.call("limit", pid=first, group=LIMIT)
+    second = client.run("ask", "b", params={"group_cells": 400, "max_tokens": 5}, pgid=first)
+    assert client.call("limit", pid=second)["group"] == LIMIT
+    third = client.run("ask", "c", params={"max_tokens": 1000})
+    fourth = client.run("ask", "d", params={"group_cells": 400, "max_tokens": 5}, pgid=third)
+    assert client.call("limit", pid=fourth)["group"] == 400, "it had none"
+
+
+def test_a_limit_of_a_session_goes_with_its_last_process() -> None:
+    m = machine()
+    client = m.client()
+    pid = members(client, 1, 50, max_tokens=5)[0]
+    client.call("limit", pid=pid, session=LIMIT)
+    finish(client, [pid])
+    client.call("wait", pid=pid)
+    later = client.run("ask", "x", params={"max_tokens": 5})
+    assert client.call("limit", pid=later)["session"] == 0
+
+
+def test_labels_that_do_not_fit_name_the_limit() -> None:
+    m = machine()
+    client = m.client()
+    pid = client.run("sort", "x" * 70, params={"group_cells": 100})
+    finish(client, [pid])
+    assert client.ends[pid]["status"] == 1
+    assert b": labels of " in client.err[pid]
+    assert client.err[pid].endswith(b", its group may have 100 cells: ENOMEM\n")

@@ -192,7 +192,7 @@ def test_on_two_cores_there_is_room_for_two() -> None:
     m, client = measured(cores=2)
     assert run(client, 1000, deadline=6)
     assert run(client, 1000, deadline=6)
-    with pytest.raises(Error, match="on 2 cores"):
+    with pytest.raises(Error, match="on each of 2 cores"):
         run(client, 600, deadline=6)
     m.sound()
 
