@@ -82,6 +82,7 @@ def test_nothing_is_computed_again_and_who_shared_shares() -> None:
     rows = [client.row(pid) for pid in pids]
     assert all(row["swap"] > 0 and row["swap_bytes"] > 0 and row["rss"] == 0 for row in rows)
     assert free(client)["swap"] == before["used"], "as many cells as there were, what was shared counted once"
+    assert client.call("vmstat")["swap"] == before["used"]
     assert host.swap.extents.used == free(client)["swap_bytes"]
     fed = host.tokens_in
     all_say_the_rest(m, client, pids)

@@ -92,6 +92,11 @@ def test_a_model_that_turns_out_too_large_is_given_up() -> None:
     assert ended is not None
     assert ended["status"] == 1
     assert str(3500 * KIB) in ended["reason"]
+    late = client.post("load", model="fake:b")
+    m.go(2)
+    with pytest.raises(Error, match=str(3500 * KIB)) as told:
+        client.answer(late)
+    assert told.value.code == "ENOMEM"
     with pytest.raises(Error) as caught:
         client.run("say")
     assert caught.value.code == "ENOMEM"
