@@ -4,7 +4,8 @@ Lengths are of the Azure traces (lengths.py says how scaled); times between arri
 arrivals are open and Poisson. Capacity is what llama-server with 4 slots completes a second when as many
 of the same lengths are there at once, measured before each pair: a machine that others share is not as fast now as it
 was, and near capacity a little more or less is most of the queue. Each pair has a seed of its own; both sides get the
-same requests at the same times, on all of the machine's cores. Short is the half of the requests with the fewest tokens.
+same requests at the same times, on all of the machine's cores. Short is the half of the requests with the fewest
+tokens.
 """
 
 import os

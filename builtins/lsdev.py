@@ -56,7 +56,8 @@ def _speeds(points: list[dict[str, Any]], key: str, chosen: tuple[int, int] | No
         for split, row in sorted(rows.items())
     ]
     names = ("cores", "threads", *map(str, sizes))
-    return table.lines([table.Column(name, True, 5) for name in names], lines, width=term.columns())
+    # A terminal that is too narrow breaks the line: half a figure would be another figure.
+    return table.lines([table.Column(name, True, 5) for name in names], lines)
 
 
 def _tables(rates: dict[str, Any], chosen: dict[str, int] | None) -> list[str]:
@@ -96,7 +97,8 @@ def _long(row: dict[str, Any]) -> list[str]:
     if rates["rent"] is not None:
         out.append(f"a cell below the highest one costs {rates['rent'] * 1e6:.0f} ns a token, whoever has it")
     out += [
-        f"core {each['core']}: {each['used']} cells used, highest {each['highest']}, tax {each['tax_ms']:.2f} ms a step"
+        f"core {each['core']}: {each['used']} cells used, highest {each['highest']}, "
+        f"tax {each['tax_ms']:.2f} ms a token"
         for each in row["layout"]
     ]
     if row["cores"] > 1:

@@ -98,6 +98,10 @@ def _explicit(given: Given, row: Row) -> list[bool]:
     return out
 
 
+_NOBODY: Row = {"pid": 0, "ppid": 0, "sid": 0, "pgid": 0, "agent": "", "tty": ""}
+"""Of an empty machine: what it takes to find out whether a list names anybody."""
+
+
 def _selected(given: Given, rows: list[Row]) -> tuple[list[Row], bool]:
     """The rows to show, and whether a list named them."""
     mine = here.terminal()
@@ -148,7 +152,7 @@ def main(argv: list[str]) -> int:
     _bsd(given.operands, given)
     chosen = processes.columns(_format(given))
     conn = spawn.running()
-    rows, named = _selected(given, calls.ps(conn)) if conn else ([], bool(_explicit(given, dict.fromkeys(("pid",)))))
+    rows, named = _selected(given, calls.ps(conn)) if conn else ([], bool(_explicit(given, _NOBODY)))
     keys = given.text("sort")
     if conn and any(item is processes.FIELDS["pmem"] for item in (*(item for item, _ in chosen), *_sorts(keys))):
         _shares(conn, rows)

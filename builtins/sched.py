@@ -16,12 +16,15 @@ COMMAND = Command(
 
 
 def main(argv: list[str]) -> int:
-    """2 when there is no such policy."""
+    """2 when there is no such policy, 1 when nobody is there to follow it."""
     given = parse(COMMAND, argv)
     if len(given.operands) > 1:
         raise Usage("one policy")
     chosen = given.operands[0] if given.operands else ""
-    conn = spawn.connect() if chosen else spawn.running()
+    conn = spawn.running()
+    if chosen and conn is None:
+        term.complain("sched", "llmshd is not running: what it begins with is policy in llmshd.toml(5)")
+        return 1
     answer = calls.sched(conn, chosen) if conn else {}
     if given.flag("json"):
         forms.record({"running": conn is not None, **answer})

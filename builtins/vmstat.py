@@ -38,10 +38,12 @@ _LINES = 22
 
 def _since(row: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """What went on between two records, most of it a second."""
-    seconds = max(1, row["up_ms"] - before.get("up_ms", 0)) / 1000
-    # A daemon that was started anew counts from 0.
-    fresh = row["up_ms"] < before.get("up_ms", 0)
-    passed = {name: row[name] - (0 if fresh else before.get(name, 0)) for name in (*_RATES, *_COUNTS)}
+    # A daemon that was started anew counts from 0; it may be up for longer by now than the last one was.
+    counts = ("up_ms", *_RATES, *_COUNTS)
+    if any(row[name] < before.get(name, 0) for name in counts):
+        before = {}
+    passed = {name: row[name] - before.get(name, 0) for name in counts}
+    seconds = max(1, passed.pop("up_ms")) / 1000
     now = {name: row[name] for name in (*_CELLS, *_CORES)}
     return now | passed | {name: round(passed[name] / seconds, 1) for name in _RATES}
 

@@ -15,6 +15,8 @@ INIT = 1
 NPROC_SESSION = 4096
 NPROC_AGENT = 32
 CLIENTS_MAX = 512
+CLIENTS_RESERVED = 32
+"""Connections beyond these, which may look and end things: with them a machine that is full is cleared."""
 PS_PAGE = 64
 """Rows of one answer to ps: a frame is bounded, processes are not."""
 STATUSES_KEPT = 1000

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from llmsh.abi.errors import Error
 from llmsh.abi.levels import WARN
-from llmsh.abi.limits import CLIENTS_MAX
+from llmsh.abi.limits import CLIENTS_MAX, CLIENTS_RESERVED
 from llmsh.abi.wire import Decoder, encode
 from llmsh.boot.peer import Peer, credentials
 
@@ -31,7 +31,7 @@ BACKLOG = 1024
 RECEIVE = 64 << 10
 """Bytes of one read. The loop's own buffers are larger, and mapped and unmapped for every read."""
 REFUSED_MAX = 64
-"""Connections over CLIENTS_MAX that are told so; more are cut off without a word."""
+"""Connections over all that are served that are told so; more are cut off without a word."""
 
 
 class Desk(Protocol):
@@ -76,7 +76,7 @@ class Client(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=WRITABLE, low=WRITABLE // 4)
         pid, uid = credentials(transport.get_extra_info("socket"))
         self._server.clients.add(self)
-        if len(self._server.clients) > CLIENTS_MAX + REFUSED_MAX:
+        if len(self._server.clients) > CLIENTS_MAX + CLIENTS_RESERVED + REFUSED_MAX:
             transport.abort()
             return
         self._timer = self._server.loop.call_later(GREETING_S, self._late)

@@ -173,7 +173,7 @@ class Balance(Generic[C]):
         return [
             (at, stream.task)
             for at, queue in enumerate(queues)
-            for stream in queue.streams.values()
+            for stream in queue.goals.values()
             if in_time(stream.task)
         ]
 

@@ -49,8 +49,10 @@ class Conn(Protocol):
 class Caller:
     """A subject: the person behind a connection, and what the connection holds."""
 
-    def __init__(self, conn: Conn) -> None:
+    def __init__(self, conn: Conn, *, spare: bool = False) -> None:
         self.conn = conn
+        self.spare = spare
+        """It came when all others' places were taken, and may begin nothing."""
         self.greeted = False
         self.gone = False
         self.pids: set[int] = set()

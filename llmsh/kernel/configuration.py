@@ -52,6 +52,7 @@ def splits(limits: Limits) -> list[tuple[int, int]]:
     """The ways to split the machine that are worth measuring: cores at once, threads of each."""
     found: set[tuple[int, int]] = set()
     cores = {limits.cores, *(1 << bit for bit in range(limits.cores.bit_length()) if 1 << bit <= limits.cores)}
+    cores |= {count for count in range(1, limits.cores + 1) if limits.cpus % count == 0}
     for count in cores:
         share = max(1, limits.cpus // count)
         if count > 1 and count > limits.cpus:

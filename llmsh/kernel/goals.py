@@ -48,9 +48,11 @@ class Goals:
         made, fed = self._expected(process, host)
         goal = Goal(now + params.deadline if params.deadline else inf, params.value, made, fed)
         goal.firm = not params.late
-        if params.deadline and host.policy == POLICY:
-            cause = self._judge(process, goal, host, now)
-            if cause and goal.firm:
+        if params.deadline:
+            # Under another policy nothing is refused; what could not be kept even alone is late from the start.
+            keeps = host.policy == POLICY
+            cause = (self._judge if keeps else self._alone)(process, goal, host, now)
+            if cause and goal.firm and keeps:
                 raise Error("EBUSY", f"a deadline of {params.deadline:g} s cannot be met: {cause}")
             goal.late = bool(cause)
         return goal
@@ -127,13 +129,19 @@ class Goals:
         limits = [limit for limit in (process.limits.tokens, process.limits.answer) if limit]
         return float(min(limits, default=made)), max(size, fed) * host.input_cost
 
+    def _alone(self, process: Process, goal: Goal, host: Host, now: float) -> str:
+        """Why the goal cannot be met even with a core to itself; empty when it can, or nothing is measured."""
+        rate, _ = _rate(process, host, now)
+        if not rate or now + goal.work / rate <= goal.due:
+            return ""
+        return f"{goal.work:.0f} tokens of work at {rate:.1f} a second take {goal.work / rate:.1f} s"
+
     def _judge(self, process: Process, goal: Goal, host: Host, now: float) -> str:
         """Why the goal cannot be met beside those that are to be met; empty when it can, or nothing is measured."""
         rate, cores = _rate(process, host, now)
-        if not rate:
-            return ""
-        if now + goal.work / rate > goal.due:
-            return f"{goal.work:.0f} tokens of work at {rate:.1f} a second take {goal.work / rate:.1f} s"
+        cause = self._alone(process, goal, host, now)
+        if cause or not rate:
+            return cause
         same = [each for each in self._open.values() if each[0].model == process.model and each[1] is not goal]
         others = [each for each in same if each[1].due < inf and not each[1].late]
         front = [_front(host, core) for core in range(cores)]

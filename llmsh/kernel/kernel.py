@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from llmsh.abi.errors import Error
 from llmsh.abi.levels import ERR
-from llmsh.abi.limits import CLIENTS_MAX, INIT
+from llmsh.abi.limits import CLIENTS_MAX, CLIENTS_RESERVED, INIT
 from llmsh.abi.program import Program
 from llmsh.abi.signals import CONT, HUP, KILL, PIPE, TERM
 from llmsh.abi.states import RUN, STOPPED
@@ -111,9 +111,9 @@ class Kernel:
 
     def connect(self, conn: Conn) -> None:
         """A client is there. Raises Error EAGAIN when there are too many."""
-        if len(self.callers) >= CLIENTS_MAX:
-            raise Error("EAGAIN", f"{CLIENTS_MAX} clients are connected already")
-        self.callers[conn] = Caller(conn)
+        if len(self.callers) >= CLIENTS_MAX + CLIENTS_RESERVED:
+            raise Error("EAGAIN", f"{len(self.callers)} clients are connected already")
+        self.callers[conn] = Caller(conn, spare=len(self.callers) >= CLIENTS_MAX)
 
     def trap(self, conn: Conn, head: dict[str, Any], body: bytes) -> None:
         """A client's frame."""

@@ -41,6 +41,9 @@ class Logs(Protocol):
     def append(self, pid: int, data: bytes) -> None:
         """Add bytes to a process's log."""
 
+    def finished(self, pid: int) -> None:
+        """A process has ended, whether it has a log or not."""
+
     def read(self, pid: int, offset: int, most: int) -> tuple[int, bytes]:
         """Bytes from an offset (negative: from the end) and the offset after them.
 
@@ -95,6 +98,7 @@ class Ledger:
 
     def ended(self, process: Process, recorded: Callable[[], None]) -> None:
         """It has ended; `recorded` when that is on disk, or cannot be: an end cannot be refused."""
+        self.logs.finished(process.pid)
         self.journal.ended(
             {
                 "pid": process.pid,

@@ -16,7 +16,7 @@ LOG_MAX_BYTES = 8 << 20
 OPEN_MAX = 64
 """Logs held open for writing; others are opened again."""
 LOGS_MAX = STATUSES_KEPT + 256
-"""Logs in the folder; past it the one written longest ago goes."""
+"""Logs of processes that have ended; past it that of the one that ended first goes."""
 
 
 class Log:
@@ -38,7 +38,10 @@ class Logs:
         self._say = say
         self._half = max(1, cap // 2)
         self._open: OrderedDict[int, Log] = OrderedDict()
-        self._known = OrderedDict.fromkeys(self._by_age())
+        self._ended = OrderedDict.fromkeys(self._by_age())
+        """Whose process has ended: the first of them first."""
+        self._live: set[int] = set()
+        """Whose has not: they stay, however many they are."""
         self._failed = False
 
     def _by_age(self) -> list[int]:
@@ -78,14 +81,12 @@ class Logs:
         if log is None:
             fd = os.open(self._path(pid, "out"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             log = self._open[pid] = Log(fd, self._start(pid), os.fstat(fd).st_size)
-            self._known[pid] = None
+            if pid not in self._ended:
+                self._live.add(pid)
             if len(self._open) > OPEN_MAX:
                 _, oldest = self._open.popitem(last=False)
                 os.close(oldest.fd)
-            if len(self._known) > LOGS_MAX:
-                self.remove(next(iter(self._known)))
         self._open.move_to_end(pid)
-        self._known.move_to_end(pid)
         return log
 
     def _rotate(self, pid: int, log: Log) -> Log:
@@ -99,9 +100,18 @@ class Logs:
         os.close(self._open.pop(pid).fd)
         return self._writable(pid)
 
+    def finished(self, pid: int) -> None:
+        """Its process has ended. The last of what that has said may still come."""
+        if pid in self._live:
+            self._live.discard(pid)
+            self._ended[pid] = None
+            while len(self._ended) > LOGS_MAX:
+                self.remove(next(iter(self._ended)))
+
     def remove(self, pid: int) -> None:
         """Take a log away."""
-        self._known.pop(pid, None)
+        self._ended.pop(pid, None)
+        self._live.discard(pid)
         log = self._open.pop(pid, None)
         if log is not None:
             os.close(log.fd)
@@ -114,7 +124,7 @@ class Logs:
     def purge(self, spared: Collection[int]) -> int:
         """Take all logs away but of these processes; their bytes."""
         count = 0
-        for pid in [pid for pid in self._known if pid not in spared]:
+        for pid in [pid for pid in (*self._ended, *self._live) if pid not in spared]:
             count += self._size(pid, "out") + self._size(pid, "out.1")
             self.remove(pid)
         return count

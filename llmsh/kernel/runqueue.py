@@ -30,6 +30,8 @@ class RunQueue:
         """Those who come before everybody: a boosted foreground, and who has waited too long."""
         self.front: dict[int, Stream] = {}
         """Those of the streams that are in the foreground."""
+        self.goals: dict[int, Stream] = {}
+        """Those of them that have stated one."""
         self._parked: dict[int, tuple[Policy, Task]] = {}
         """Those that a plan has left out so far, and of which order."""
         self._held: dict[int, tuple[Policy, Task]] = {}
@@ -84,6 +86,7 @@ class RunQueue:
         if not self.sessions[session]:
             del self.sessions[session]
         self.front.pop(stream.ident, None)
+        self.goals.pop(stream.ident, None)
         self._take(stream.task)
         return True
 
@@ -218,6 +221,8 @@ class RunQueue:
     def _enter(self, stream: Stream) -> None:
         self.streams[stream.ident] = stream
         self.sessions[stream.task.group] += 1
+        if stream.task.goal is not None:
+            self.goals[stream.ident] = stream
         self._note(stream)
 
     def _note(self, stream: Stream) -> None:

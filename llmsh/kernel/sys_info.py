@@ -128,11 +128,11 @@ def sys_sched(kernel: "Kernel", call: Trap) -> None:
     if policy:
         if policy not in POLICIES:
             raise Error("EINVAL", f"{policy}: no such policy; there are {', '.join(POLICIES)}")
-        if policy != kernel.policy:
+        if policy != kernel.policy:  # what everybody had begins anew with another one only
             kernel.say(f"policy {policy} in place of {kernel.policy}")
-        kernel.policy = policy
-        for host in kernel.hosts.values():
-            host.schedule(policy)
+            kernel.policy = policy
+            for host in kernel.hosts.values():
+                host.schedule(policy)
     call.ok({"policy": kernel.policy, "policies": list(POLICIES)})
 
 

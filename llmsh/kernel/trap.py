@@ -6,6 +6,7 @@ No frame, whatever is in it, raises out of here: what a caller can cause is an E
 from typing import TYPE_CHECKING, Any
 
 from llmsh.abi.errors import Error
+from llmsh.abi.limits import CLIENTS_MAX
 from llmsh.abi.syscalls import TABLE, Call
 from llmsh.kernel import sys_info, sys_io, sys_process
 from llmsh.kernel.args import checked
@@ -24,6 +25,8 @@ HANDLERS = {
 
 assert HANDLERS.keys() == TABLE.keys(), TABLE.keys() ^ HANDLERS.keys()
 
+BEGINNINGS = frozenset({"run", "fork", "pipe", "load"})
+"""Calls that a connection from the reserve is refused."""
 CALLS_MAX = 1024
 """Calls of one connection that may wait for their answer."""
 
@@ -37,7 +40,7 @@ def trap(kernel: "Kernel", caller: Caller, head: dict[str, Any], body: bytes) ->
     name = head.get("call")
     call = Trap(caller, ident, str(name), {}, body)
     try:
-        entry = _entry(call)
+        entry = _entry(kernel, call)
         call.args = checked(entry, head.get("args", {}))
         HANDLERS[entry.name](kernel, call)
     except Error as error:
@@ -46,7 +49,7 @@ def trap(kernel: "Kernel", caller: Caller, head: dict[str, Any], body: bytes) ->
             caller.conn.close(error.detail)
 
 
-def _entry(call: Trap) -> Call:
+def _entry(kernel: "Kernel", call: Trap) -> Call:
     entry, caller = TABLE.get(call.name), call.caller
     if entry is None:
         raise Error("ENOSYS", f"no call {call.name[:64]!r}")
@@ -56,4 +59,6 @@ def _entry(call: Trap) -> Call:
         raise Error("EINVAL", f"{entry.name} takes no body")
     if len(caller.calls) > CALLS_MAX:
         raise Error("EAGAIN", f"{CALLS_MAX} calls are waiting already")
+    if caller.spare and entry.name in BEGINNINGS and len(kernel.callers) > CLIENTS_MAX:
+        raise Error("EAGAIN", f"{CLIENTS_MAX} clients are connected already")
     return entry

@@ -41,6 +41,9 @@ class Items:
         self._number = 0
         self._group: list[bytes] = []
         self._size = 0
+        """Of the group as a text: its items, and a newline behind each but the last."""
+        self._next: bytes | None = None
+        """An item that was one too long for the group before it."""
         self._eof = False
 
     def feed(self, data: bytes) -> None:
@@ -51,7 +54,7 @@ class Items:
     @property
     def done(self) -> bool:
         """Whether there is no text left, and none will come."""
-        return self._eof and not self._data and not self._group
+        return self._eof and not self._data and not self._group and self._next is None
 
     @property
     def hungry(self) -> bool:
@@ -59,16 +62,23 @@ class Items:
         return not self._eof and self._data.find(self._mark, self._seen) < 0
 
     def take(self) -> str | None:
-        """The next text, or None until more is fed. Raises Error E2BIG for one too long for an argument."""
-        while len(self._group) < self._count:
-            item = self._item()
+        """The next text, or None until more is fed: fewer items than asked for where more would be too long for an
+        argument. Raises Error E2BIG for one that is so alone."""
+        full = False
+        while len(self._group) < self._count and not full:
+            item = self._next if self._next is not None else self._item()
+            self._next = None
             if item is None:
                 break
-            if item.strip():
+            if not item.strip():
+                continue
+            full = bool(self._group) and self._size + 1 + len(item) > ARGS_MAX
+            if full:
+                self._next = item
+            else:
+                self._size += len(item) + bool(self._group)
                 self._group.append(item)
-                self._size += len(item) + 1
-                self._bound(self._size, self._number)
-        if len(self._group) < self._count and not (self._eof and self._group):
+        if not full and len(self._group) < self._count and not (self._eof and self._group):
             return None
         text = b"\n".join(self._group)
         self._group.clear()
@@ -87,6 +97,7 @@ class Items:
         del self._data[: end + 1]
         self._seen = 0
         self._number += 1
+        self._bound(len(item), self._number)
         return item
 
     def _bound(self, size: int, number: int) -> None:

@@ -243,6 +243,7 @@ def test_too_many_clients_are_told_so(tmp_path: Path) -> None:
 
 def test_far_too_many_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "CLIENTS_MAX", 2)
+    monkeypatch.setattr(serving, "CLIENTS_RESERVED", 0)
     monkeypatch.setattr(serving, "REFUSED_MAX", 1)
 
     async def story(made: Place) -> None:

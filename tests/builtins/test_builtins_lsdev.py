@@ -57,7 +57,7 @@ def test_long_shows_rates_and_what_was_chosen(daemon: Daemon) -> None:
     assert back.endswith("swap file: - MB/s written, - MB/s read")
     assert rent == "a cell below the highest one costs 0 ns a token, whoever has it"
     assert core.startswith("core 0: ")
-    assert core.endswith("tax 0.00 ms a step")
+    assert core.endswith("tax 0.00 ms a token")
     assert tables[0] == "tokens a second of all cores, by how many generate at once (~ slower by now):"
     assert tables[3].startswith("and of input, by the tokens that are read at once; one costs 0.0")
     for lines, first, each in ((tables[1:3], 1, 0.5), (tables[4:], 32, 0.2)):

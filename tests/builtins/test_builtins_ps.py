@@ -97,6 +97,8 @@ def test_a_named_process_that_is_not_there_is_status_1() -> None:
         (("uptime",), 0),
         (("jobs",), 0),
         (("dmesg",), 0),
+        (("ps", "-C", "ask"), 1),
+        (("ps", "--ppid", "1", "-s", "1", "-g", "1", "-t", "pts/0", "-u", "root"), 1),
         (("pgrep", "ask"), 1),
         (("pkill", "ask"), 1),
         (("kill", "4194400"), 1),

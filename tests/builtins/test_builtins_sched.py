@@ -13,6 +13,9 @@ POLICIES = ["mlfq", "fair", "deadline", "fcfs", "rr"]
 def test_an_empty_machine_has_no_policy_and_stays_empty(xdg: object) -> None:
     assert llmsh("sched").stdout == "llmshd is not running\n"
     assert json.loads(llmsh("sched", "--json").stdout) == {"running": False}
+    done = llmsh("sched", "fair")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "llmshd is not running" in done.stderr
     assert llmsh("daemon", "status").returncode != 0
 
 

@@ -1,6 +1,7 @@
 """vmstat: lines and records of what the machine does, over the fake model."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from llmsh.abi.records import VMSTAT
-from tests.support.client import NO_SPACE, into_full, llmsh, refused
+from tests.support.client import NO_SPACE, WORDS, into_full, llmsh, refused
+from tests.support.daemon import Daemon, environment
 from tests.support.endless import WITHOUT_END
 
 NOW = {"runnable", "blocked", "swap", "used", "free", "highest", "tax_ms", "cores", "threads", "seats"}
@@ -36,6 +38,19 @@ def test_lines_and_records() -> None:
     assert all(type(after[name]) is int for name in NOW - {"tax_ms"} | COUNTS)
     assert {name: since[name] for name in NOW} == {name: after[name] for name in NOW}
     assert into_full("vmstat") == (1, f"vmstat: {NO_SPACE}")
+
+
+def test_a_daemon_that_was_started_anew_counts_from_its_start(xdg: Path) -> None:
+    first = Daemon()
+    with subprocess.Popen([*WORDS, "vmstat", "--json", "2", "2"], stdout=subprocess.PIPE, env=environment()) as shown:
+        assert shown.stdout is not None
+        shown.stdout.readline()
+        first.stop()
+        second = Daemon()
+        llmsh("run", "--max-tokens", "20", "ask", "x")
+        row = json.loads(shown.stdout.readline())
+    second.stop()
+    assert 0 < row["tokens_out"] < 2000, "20 of them, in more than ten milliseconds"
 
 
 @pytest.mark.usefixtures("shared")

@@ -274,8 +274,8 @@ def test_a_core_that_hangs_alone_is_found_while_the_other_goes_on() -> None:
 class Queue:
     """A core of many streams; counts whom it is asked about."""
 
-    def __init__(self, count: int, first: int) -> None:
-        self.queue = RunQueue("fair", Ledger())
+    def __init__(self, count: int, first: int, policy: str = "fair") -> None:
+        self.queue = RunQueue(policy, Ledger())
         self.seating = Seating(16)
         self.asked = 0
         for ident in range(first, first + count):
@@ -294,8 +294,9 @@ class Counted(dict[int, Stream]):
     items = __iter__ = values
 
 
+@pytest.mark.parametrize("policy", ["fair", "deadline"])
 @pytest.mark.parametrize("movable", [True, False])
-def test_a_wake_among_four_thousand_looks_at_few(movable: bool) -> None:
+def test_a_wake_among_four_thousand_looks_at_few(movable: bool, policy: str) -> None:
     asked: list[int] = []
 
     def may(core: Queue, stream: Stream) -> bool:
@@ -307,7 +308,7 @@ def test_a_wake_among_four_thousand_looks_at_few(movable: bool) -> None:
     balance: Balance[Queue] = Balance(
         clock, may, lambda stream, source, target: gone.append(stream), lambda stream, here, there: False
     )
-    balance.cores = [Queue(4000, 1), Queue(0, 5001)]
+    balance.cores = [Queue(4000, 1, policy), Queue(0, 5001, policy)]
     for core in balance.cores:
         core.queue.streams = Counted(core.queue.streams)
     balance.changed()

@@ -7,12 +7,13 @@ import pytest
 
 from llmsh.abi import signals as sig
 from llmsh.abi.errors import Error
-from llmsh.abi.limits import CLIENTS_MAX, INIT
+from llmsh.abi.limits import CLIENTS_MAX, CLIENTS_RESERVED, INIT
 from llmsh.abi.syscalls import TABLE
 from llmsh.abi.version import MAJOR, MINOR
 from llmsh.abi.wire import encode
 from llmsh.drivers.fakecore import Options
 from llmsh.kernel.settings import Settings
+from llmsh.kernel.trap import BEGINNINGS
 from tests.support.machine import Client, Machine, Peer
 
 
@@ -163,10 +164,20 @@ def test_calls_that_wait_are_limited() -> None:
 def test_clients_are_limited() -> None:
     machine = Machine()
     clients = [machine.client() for _ in range(CLIENTS_MAX)]
-    with pytest.raises(Error, match="512 clients"):
+    pid = clients[0].run("ask")
+    spare = [machine.client() for _ in range(CLIENTS_RESERVED)]
+    with pytest.raises(Error, match="544 clients"):
         machine.client()
-    clients[0].close()
-    machine.client()
+    needs: dict[str, dict[str, Any]] = {"run": {"agent": "ask"}, "fork": {"pid": pid}, "load": {"model": "x"}}
+    for call in BEGINNINGS:
+        with pytest.raises(Error, match="512 clients") as refused:
+            spare[0].call(call, **needs.get(call, {}))
+        assert refused.value.code == "EAGAIN"
+    assert spare[0].row(pid)["agent"] == "ask"
+    spare[0].call("kill", pid=pid, sig=sig.KILL)
+    for client in [*clients[:CLIENTS_RESERVED], *spare[1:]]:
+        client.close()
+    assert spare[0].run("ask"), "there is room by now"
 
 
 # Clients that vanish.

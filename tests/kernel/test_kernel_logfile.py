@@ -95,12 +95,21 @@ def test_many_logs_share_few_descriptors(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_log_written_longest_ago_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_of_who_ended_first_goes_first_and_none_of_who_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logfile, "LOGS_MAX", 3)
     logs = Logs(str(tmp_path), quiet)
-    for pid in (1, 2, 3, 1, 4):
+    for pid in range(1, 9):
         logs.append(pid, b"x")
-    assert sorted(os.listdir(tmp_path)) == ["1.out", "3.out", "4.out"]
+    for pid in (2, 1, 5, 99):
+        logs.finished(pid)
+    logs.append(2, b"its last words")
+    assert len(os.listdir(tmp_path)) == 8
+    logs.finished(6)
+    assert sorted(os.listdir(tmp_path)) == [f"{pid}.out" for pid in (1, 3, 4, 5, 6, 7, 8)]
+    assert logs.purge({3}) == 6
+    assert sorted(os.listdir(tmp_path)) == ["3.out"]
     logs.close()
 
 

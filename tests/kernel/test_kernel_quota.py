@@ -7,7 +7,6 @@ import pytest
 from llmsh.abi import signals as sig
 from llmsh.abi.errors import Error
 from llmsh.drivers.fakecore import Options
-from llmsh.kernel.proc import Process
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed

@@ -315,10 +315,12 @@ def test_a_guess_that_was_too_low_is_late_when_the_time_has_passed() -> None:
 
 def test_under_another_policy_a_deadline_is_shown_and_orders_nobody() -> None:
     m, client = measured("fcfs")
-    client.run("ask", "x", params={"max_tokens": 300})
-    pid = run(client, 10_000, deadline=1)
+    for _ in range(8):
+        client.run("ask", "x", params={"max_tokens": 300})
+    pid = run(client, 190, deadline=1)
     assert client.row(pid)["deadline"] == 1
-    m.go(2)
+    assert client.row(run(client, 10_000, deadline=1))["deadline"] == "late", "it would be if it were alone"
+    m.go(1.2)
     assert client.row(pid)["deadline"] == "late"
 
 

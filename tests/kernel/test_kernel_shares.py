@@ -314,3 +314,33 @@ def test_a_prompt_of_thousands_of_tokens_does_not_hold_up_who_generates() -> Non
     m.clock.run_until(lambda: client.row(long)["tokens_in"] >= 4000)
     assert made(client, [runner])[0] - before >= 4000 / 150
     m.sound()
+
+
+def test_who_comes_first_in_a_new_session_pays_for_it_as_others_do() -> None:
+    """A person's first tokens are before all others; whoever asks in a terminal of his own each time had them free."""
+    m = machine("fair")
+    other, new = m.client(), m.client(pid=200, sid=200, tty="pts/1")
+    new.peer.fg = True
+    other.run("say", "o" * 50, params={"max_tokens": 4000, "ignore_eos": True})
+    m.go(2)
+    pid = new.run("ask", "x" * 4000, params={"max_tokens": 5})
+    m.clock.run_until(lambda: new.exited(pid) is not None)
+    granted = m.kernel.hosts["fake"].ledger.granted
+    # Behind the least there is, and an eighth of what a process in the background pays.
+    assert granted["200"] >= 4000 * INPUT_COST / 8
+    m.sound()
+
+
+def test_the_policy_that_is_in_use_already_forgets_nothing() -> None:
+    m = machine("mlfq")
+    client = m.client()
+    pid = client.run("say", "o" * 50, params={"max_tokens": 4000, "ignore_eos": True})
+    m.go(2)
+    host = m.kernel.hosts["fake"]
+    task = m.kernel.table.get(pid).stream.task  # type: ignore[union-attr]  # it runs
+    before = (host.ledger, host.ledger.granted[task.group], task.sunk, task.vtime)
+    assert min(before[1:]) > 0
+    client.call("sched", policy="mlfq")
+    assert (host.ledger, host.ledger.granted[task.group], task.sunk, task.vtime) == before
+    client.call("sched", policy="fair")
+    assert host.ledger is not before[0]

@@ -7,7 +7,7 @@ import pytest
 from llmsh.abi import signals as sig
 from llmsh.drivers.fakecore import CELL_BYTES, Options
 from llmsh.kernel.io.extents import Extents
-from llmsh.kernel.io.queue import MERGED_MAX, Elevator, Fifo, Request
+from llmsh.kernel.io.queue import MERGED_MAX, STARVED, Elevator, Fifo, Request
 from llmsh.kernel.settings import Settings
 from tests.support.machine import Client, Machine
 from tests.support.undisturbed import Job, end_of, undisturbed
@@ -112,6 +112,20 @@ def test_the_elevator_goes_up_and_takes_neighbours_along() -> None:
 def test_who_is_waited_for_is_read_first() -> None:
     read = Request(70, 10, 9, write=False)
     assert calls(Elevator(), [*writes(0, 10), read]) == [[70], [0, 10]]
+
+
+def test_who_is_written_waits_for_few_reads() -> None:
+    """Its image is in memory until then: reads that never end would fill that."""
+    elevator = Elevator()
+    elevator.add(Request(0, 10, 1, write=True))
+    done: list[bool] = []
+    for n in range(12):
+        elevator.add(Request(100 + 20 * n, 10, 2 + n, write=False))
+        if n == 6:
+            elevator.add(Request(20, 10, 50, write=True))
+        (found,) = elevator.next()
+        done.append(found.write)
+    assert [at for at, write in enumerate(done) if write] == [STARVED, 6 + STARVED]
 
 
 def test_a_call_has_a_bound() -> None:

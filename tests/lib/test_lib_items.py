@@ -34,6 +34,18 @@ def test_a_text_is_bounded() -> None:
         items.take()
 
 
+def test_a_group_is_of_as_many_items_as_fit_an_argument() -> None:
+    items = Items(count=3)
+    half = b"x" * (ARGS_MAX // 2)
+    lines = [half, half[1:], b"a", b"y" * ARGS_MAX, b"b", b"c"]
+    assert cut(items, [b"\n".join(lines)]) == [
+        (half + b"\n" + half[1:]).decode(),
+        "a",
+        "y" * ARGS_MAX,
+        "b\nc",
+    ]
+
+
 def test_names_of_marks() -> None:
     assert [delimiter(name) for name in (";", r"\t", r"\0", r"\x3b", "\\")] == [b";", b"\t", b"\0", b";", b"\\"]
     for name in ("", "ab", r"\q", r"\x", r"\xfff", r"\x g"):

@@ -1,7 +1,7 @@
 """In which order the swap file is read and written: a queue of requests, and what goes into one call.
 
-`none`: as they come, one a call. `elevator`: those that are waited for (reads) first, by offset in one
-direction, and what lies side by side in one call. It reads nothing itself.
+`none`: as they come, one a call. `elevator`: those that are waited for (reads) first, but not for ever, by offset in
+one direction, and what lies side by side in one call. It reads nothing itself.
 Source: C-LOOK, and merging as in Linux's block layer (mq-deadline).
 """
 
@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 MERGED_MAX = 32
 """Requests of one call."""
+STARVED = 2
+"""Calls that read, one after the other, while somebody waits to be written: until then its image is in memory."""
 MERGED_BYTES = 64 << 20
 """Bytes of a call of several: who is waited for now waits for the one under way."""
 
@@ -74,6 +76,8 @@ class Elevator:
         self._reads: list[Request] = []
         self._writes: list[Request] = []
         self._head = 0
+        self._read = 0
+        """Calls that have read since one wrote, or none waited to be written."""
 
     def __len__(self) -> int:
         return len(self._reads) + len(self._writes)
@@ -94,7 +98,9 @@ class Elevator:
 
     def next(self) -> list[Request]:
         """See Queue."""
-        waiting = self._reads or self._writes
+        starved = bool(self._writes) and self._read >= STARVED
+        waiting = self._reads if self._reads and not starved else self._writes
+        self._read = self._read + 1 if waiting is self._reads and self._writes else 0
         at = bisect_left(waiting, (self._head,))
         at = at if at < len(waiting) else 0
         end = at + 1

@@ -49,8 +49,7 @@ class Counters:
         account = self.accounts.get(session)
         known = account is not None
         if account is None:
-            self._forget()
-            account = self.accounts[session] = Account()
+            account = self._open(session)
         if not account.present:
             credit = CREDIT if known and len(self._order) else 0.0
             account.count = max(account.count, self._least() - credit)
@@ -66,12 +65,20 @@ class Counters:
             self._order.drop(account)
 
     def charge(self, session: str, cost: float) -> None:
-        """So much more, or (negative) less."""
+        """So much more, or (negative) less. Who comes first without having been in line pays for it, too."""
         account = self.accounts.get(session)
+        if account is None and cost > 0:
+            account = self._open(session)
+            account.count = self._least()
         if account is not None:
             account.count += cost
             if account.present:
                 self._order.put(account, account.count)
+
+    def _open(self, session: str) -> Account:
+        self._forget()
+        account = self.accounts[session] = Account()
+        return account
 
     def _least(self) -> float:
         first = self._order.first()
