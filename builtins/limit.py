@@ -20,7 +20,7 @@ COMMAND = Command(
     notes="A cell holds one token's keys and values. At a limit the processes of a group take turns: who deserves "
     "tokens least leaves the cells for an image in swap, as in a full cache; nobody outside the group notices. What "
     "processes share counts once for a group. A process that alone can never fit ends with status 1, and a line that "
-    "says the sizes (ENOMEM). With the limit of a group goes its last process. "
+    "says the sizes (ENOMEM). A limit goes with the last process of its group or session. "
     "Of those that could leave the cells, or lose their image where there is no room for it, the one with the highest "
     "oom_score_adj does so first; its log stays, and is computed again: nobody is killed for memory. 0 "
     "is usual; unlike on Linux, -1000 spares nobody when there is no one else.",

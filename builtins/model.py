@@ -29,7 +29,7 @@ COMMAND = Command(
         ),
         takes("-t", "--type", value="TYPE", repeat=True, choices=_TYPES, help="tune: try this type only; repeats"),
         takes("--text", value="FILE", complete="file", help="tune: measure perplexity on this text"),
-        flag("-k", "--keep", help="tune: keep every other form within the bound too, as NAME-TYPE"),
+        flag("-k", "--keep", help="tune: keep every other form within the bound too, as NAME-TYPE, in small letters"),
         JSON,
     ),
     operands="model",

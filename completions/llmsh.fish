@@ -157,7 +157,7 @@ complete -c llmsh -n '__fish_seen_subcommand_from model' -s f -l force -d 'repla
 complete -c llmsh -n '__fish_seen_subcommand_from model' -s b -l bound -r -d 'tune: how much perplexity may rise (0.5 if not given)'
 complete -c llmsh -n '__fish_seen_subcommand_from model' -s t -l type -x -a 'Q8_0 Q6_K Q5_0 Q4_K_M IQ4_NL Q4_0' -d 'tune: try this type only; repeats'
 complete -c llmsh -n '__fish_seen_subcommand_from model' -l text -r -d 'tune: measure perplexity on this text'
-complete -c llmsh -n '__fish_seen_subcommand_from model' -s k -l keep -d 'tune: keep every other form within the bound too, as NAME-TYPE'
+complete -c llmsh -n '__fish_seen_subcommand_from model' -s k -l keep -d 'tune: keep every other form within the bound too, as NAME-TYPE, in small letters'
 complete -c llmsh -n '__fish_seen_subcommand_from model' -l json -d 'print one JSON record a line'
 complete -c llmsh -n '__fish_seen_subcommand_from model' -l help -d 'show this and exit'
 complete -c llmsh -n '__llmsh_verb model' -f -a 'add pull ls rm info tune'

@@ -1,8 +1,10 @@
 """What a decision costs as more can run, counted in operations and not in time: O(log n) under every policy."""
 
 import heapq
+import sys
 from collections import Counter
 from math import log2
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -83,6 +85,34 @@ def test_a_pick_among_a_hundred_thousand_costs_their_logarithm(policy: str, oper
     assert [found <= 6 * log2(count) + 24 for found, count in zip(costs, (10, 1000, 100_000), strict=True)] == [
         True
     ] * 3, costs
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_pick_goes_through_as_few_lines_among_a_hundred_thousand(policy: str) -> None:
+    """Whatever is gone through without a heap would be seen here: lines of Python that are run."""
+
+    def lines(count: int) -> float:
+        order: Any = POLICIES[policy](Ledger())
+        for n in range(count):
+            order.add(task(n))
+        seen = 0
+
+        def trace(frame: FrameType, event: str, arg: object) -> Any:
+            nonlocal seen
+            seen += event == "line"
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            for _ in range(300):
+                order.charge(order.pick(), QUANTUM)
+        finally:
+            sys.settrace(before)
+        return seen / 300
+
+    few, many = lines(10), lines(100_000)
+    assert many <= 2 * few, (few, many)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
