@@ -300,6 +300,7 @@ def _undo(kernel: "Kernel", process: Process) -> None:
         process.move(ZOMBIE)
         kernel.table.remove(process)
         kernel.quotas.left(process.pgid, process.sid)
+        kernel.ledger.logs.finished(process.pid)
         for call, _ in process.waiters:
             call.fail(Error("ECHILD", f"{process.pid}: it could not be started"))
 

@@ -65,9 +65,10 @@ class Counters:
             self._order.drop(account)
 
     def charge(self, session: str, cost: float) -> None:
-        """So much more, or (negative) less. Who comes first without having been in line pays for it, too."""
+        """So much more, or (negative) less. Who comes first without having been in line pays for it, too, where anybody
+        is in line."""
         account = self.accounts.get(session)
-        if account is None and cost > 0:
+        if account is None and cost > 0 and len(self._order):
             account = self._open(session)
             account.count = self._least()
         if account is not None:
