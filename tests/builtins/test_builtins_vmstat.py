@@ -42,9 +42,11 @@ def test_lines_and_records() -> None:
 
 def test_a_daemon_that_was_started_anew_counts_from_its_start(xdg: Path) -> None:
     first = Daemon()
-    with subprocess.Popen([*WORDS, "vmstat", "--json", "2", "2"], stdout=subprocess.PIPE, env=environment()) as shown:
+    words = [*WORDS, "vmstat", "--json", "1.5", "4"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment()) as shown:
         assert shown.stdout is not None
-        shown.stdout.readline()
+        for _ in range(3):  # it is up for longer then than the second will be
+            shown.stdout.readline()
         first.stop()
         second = Daemon()
         llmsh("run", "--max-tokens", "20", "ask", "x")
