@@ -50,9 +50,11 @@ class Goals:
         goal.firm = not params.late
         if params.deadline:
             # Under another policy nothing is refused; what could not be kept even alone is late from the start.
-            keeps = host.policy == POLICY
-            cause = (self._judge if keeps else self._alone)(process, goal, host, now)
-            if cause and goal.firm and keeps:
+            ordered = host.policy == POLICY
+            cause = (
+                self._judge(process, goal, host, now) if ordered else _alone(goal, _rate(process, host, now)[0], now)
+            )
+            if cause and goal.firm and ordered:
                 raise Error("EBUSY", f"a deadline of {params.deadline:g} s cannot be met: {cause}")
             goal.late = bool(cause)
         return goal
@@ -129,17 +131,10 @@ class Goals:
         limits = [limit for limit in (process.limits.tokens, process.limits.answer) if limit]
         return float(min(limits, default=made)), max(size, fed) * host.input_cost
 
-    def _alone(self, process: Process, goal: Goal, host: Host, now: float) -> str:
-        """Why the goal cannot be met even with a core to itself; empty when it can, or nothing is measured."""
-        rate, _ = _rate(process, host, now)
-        if not rate or now + goal.work / rate <= goal.due:
-            return ""
-        return f"{goal.work:.0f} tokens of work at {rate:.1f} a second take {goal.work / rate:.1f} s"
-
     def _judge(self, process: Process, goal: Goal, host: Host, now: float) -> str:
         """Why the goal cannot be met beside those that are to be met; empty when it can, or nothing is measured."""
         rate, cores = _rate(process, host, now)
-        cause = self._alone(process, goal, host, now)
+        cause = _alone(goal, rate, now)
         if cause or not rate:
             return cause
         same = [each for each in self._open.values() if each[0].model == process.model and each[1] is not goal]
@@ -158,6 +153,13 @@ class Goals:
             f"{goal.work:.0f} tokens of work and {before:.0f} {whose}{behind}, at {rate:.1f} a second{on}, "
             f"take {end - now:.1f} s"
         )
+
+
+def _alone(goal: Goal, rate: float, now: float) -> str:
+    """Why the goal cannot be met even with a core to itself; empty when it can, or the rate is not known (0)."""
+    if not rate or now + goal.work / rate <= goal.due:
+        return ""
+    return f"{goal.work:.0f} tokens of work at {rate:.1f} a second take {goal.work / rate:.1f} s"
 
 
 def _rate(process: Process, host: Host, now: float) -> tuple[float, int]:
